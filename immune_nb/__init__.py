@@ -1,0 +1,127 @@
+"""immune_nb: a kernel as an authenticated workbench for sensor APIs.
+
+``%load_ext immune_nb`` and ``%immune login`` in a notebook, or `connect` anywhere. What is heavy loads when it is
+first used.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from immune_nb.errors import (
+    BadReplyError,
+    ConfigError,
+    ImmuneError,
+    IncompleteError,
+    LoginError,
+    LoginRejectedError,
+    NoCredentialsError,
+    QueryError,
+    RateLimitedError,
+    ServiceError,
+    SessionExpiredError,
+    UnreachableError,
+)
+from immune_nb.profiles import IIINIT, IMMUNE, SANDBOX, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from immune_nb.auth.secrets import Secret
+    from immune_nb.session import Session
+
+__all__ = [
+    "IIINIT",
+    "IMMUNE",
+    "SANDBOX",
+    "BadReplyError",
+    "ConfigError",
+    "ImmuneError",
+    "IncompleteError",
+    "LoginError",
+    "LoginRejectedError",
+    "NoCredentialsError",
+    "Profile",
+    "QueryError",
+    "RateLimitedError",
+    "Secret",
+    "ServiceError",
+    "Session",
+    "SessionExpiredError",
+    "UnreachableError",
+    "connect",
+    "current",
+]
+
+
+def connect(
+    profile: str | Profile = "immune",
+    *,
+    api_key: str | Secret | None = None,
+    token: str | Secret | None = None,
+    client_id: str | None = None,
+    client_secret: str | Secret | None = None,
+    scopes: Sequence[str] | None = None,
+) -> Session:
+    """Log in to an API, and make that the current session of this kernel.
+
+    Args and errors are those of `immune_nb.session.connect`. With no credential given, the environment's is used.
+    """
+    from immune_nb import session
+
+    login = session.connect(
+        profile, api_key=api_key, token=token, client_id=client_id, client_secret=client_secret, scopes=scopes
+    )
+    session.sessions_of(_home()).add(login)
+    return login
+
+
+def current() -> Session:
+    """The session that ``%immune login`` or `connect` made last in this kernel.
+
+    Raises:
+        NoCredentialsError: There is none.
+    """
+    from immune_nb.session import sessions_of
+
+    return sessions_of(_home()).current()
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """``%load_ext immune_nb``: add the ``%immune`` magic."""
+    from immune_nb.notebook import magic
+
+    magic.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """``%unload_ext immune_nb``: log out and take the magic away."""
+    from immune_nb.notebook import magic
+
+    magic.unload(shell)
+
+
+def _home() -> object:
+    """What the logins of this program hang on: the kernel's shell, or ``__main__`` where there is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return sys.modules["__main__"] if shell is None else shell
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Session":
+        from immune_nb.session import Session
+
+        return Session
+    if name == "Secret":
+        from immune_nb.auth.secrets import Secret
+
+        return Secret
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("immune_nb")
+    raise AttributeError(f"module 'immune_nb' has no attribute {name!r}")

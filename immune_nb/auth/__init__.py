@@ -1,0 +1,1 @@
+"""Who: secrets, the schemes that sign with them, and the protocol that renews them."""

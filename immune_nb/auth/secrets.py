@@ -1,0 +1,60 @@
+"""A secret that does not show itself.
+
+The text lives in a closure, so it is in no attribute, no `vars()` and no debugger's first level. `repr`, `str`
+and `format` hide it; pickling, copying and JSON raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from immune_nb.errors import ConfigError
+
+__all__ = ["Secret"]
+
+
+class Secret:
+    """Text that only `reveal` gives away.
+
+    Args:
+        text: The key, token or client secret. White space around it, as a paste brings, is cut.
+        name: What it is, for error messages.
+
+    Raises:
+        ConfigError: It is empty, or holds characters no HTTP header can carry. The text is not quoted.
+    """
+
+    __slots__ = ("_reveal", "name")
+
+    def __init__(self, text: str, name: str = "secret") -> None:
+        clean = text.strip()
+        if not clean:
+            raise ConfigError(f"The {name} is empty.")
+        if not (clean.isascii() and clean.isprintable()):
+            fault = ConfigError(
+                f"The {name} holds a line break, control or non-ASCII character.",
+                hint="Copy it again, alone.",
+            )
+            del text, clean
+            raise fault
+        self.name = name
+        self._reveal: Callable[[], str] = lambda: clean
+
+    @classmethod
+    def of(cls, value: str | Secret, name: str = "secret") -> Secret:
+        """`value` itself when it is a Secret, else a new one."""
+        return value if isinstance(value, Secret) else cls(value, name)
+
+    def reveal(self) -> str:
+        """The text. Call it where the header or form is built, and nowhere else."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: hidden>"
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"A {self.name} cannot be pickled or copied.")

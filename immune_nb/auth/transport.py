@@ -1,0 +1,178 @@
+"""The two seams through which bytes leave: a transport that keeps its mouth shut, and one that signs.
+
+`CredentialTransport` adds the credential below `httpx.Client`, to requests for the bound origin and no other. So
+the client's logs, redirects, `response.request` and exceptions never see it. Every network error becomes a fresh
+error of ours, raised outside the `except`: an httpx exception would carry the signed request along.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Generator
+from typing import NoReturn
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
+from immune_nb.profiles import is_loopback
+
+__all__ = ["CredentialTransport", "QuietTransport", "origin_of"]
+
+MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 kB
+Origin = tuple[str, str, int]
+
+
+def origin_of(url: httpx.URL | str) -> Origin:
+    """Scheme, host and port of a URL, the default port written out."""
+    url = httpx.URL(url)
+    return url.scheme, url.host.lower(), url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+
+
+class QuietTransport(httpx.BaseTransport):
+    """A connection pool for one origin. It reads every body whole, and its errors name no secret.
+
+    Args:
+        url: Any URL of the origin; says whether the environment's proxy applies (never to loopback).
+        inner: The transport that does the work; by default a pooled, TLS-verifying one.
+
+    Raises:
+        UnreachableError: No answer, or one that broke off. `transient` is False for a TLS certificate fault.
+        BadReplyError: The body cannot be decoded, or is larger than `MAX_BODY`.
+        NoCredentialsError: This process was forked from the one that logged in.
+    """
+
+    def __init__(self, url: str, inner: httpx.BaseTransport | None = None) -> None:
+        self._inner = inner or _pool(url)
+        self._pid = os.getpid()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send and read; see the class for what is raised."""
+        outcome = self._attempt(request)
+        del request  # it is signed, and a traceback would keep it
+        if isinstance(outcome, ImmuneError):
+            raise outcome
+        return outcome
+
+    def _attempt(self, request: httpx.Request) -> httpx.Response | ImmuneError:
+        if self._pid != os.getpid():
+            return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
+        try:
+            return _read(self._inner.handle_request(request))
+        except BadReplyError as error:
+            return error.with_traceback(None)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
+            return _describe(error, request.url)
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._inner.close()
+
+
+class CredentialTransport(httpx.BaseTransport):
+    """Signs requests for one origin with an `httpx.Auth`, beneath the client.
+
+    Args:
+        auth: The scheme that signs, and renews after a 401.
+        url: Any URL of the origin the credential belongs to.
+        inner: What sends.
+    """
+
+    def __init__(self, auth: httpx.Auth, url: str, inner: httpx.BaseTransport) -> None:
+        self._auth = auth
+        self._origin = origin_of(url)
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request`, signed if it goes to the bound origin."""
+        if origin_of(request.url) != self._origin:
+            return self._inner.handle_request(request)
+        return self._drive(self._auth.sync_auth_flow(_copy(request)))
+
+    def _drive(self, flow: Generator[httpx.Request, httpx.Response, None]) -> httpx.Response:
+        # No local here may hold a signed request: a traceback would keep it.
+        try:
+            response = self._inner.handle_request(next(flow))
+            while True:
+                response = self._inner.handle_request(flow.send(response))
+        except StopIteration:
+            return response
+        finally:
+            flow.close()
+
+    def close(self) -> None:
+        """Close what sends, and let go of the credential."""
+        self._auth = httpx.Auth()
+        self._inner.close()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("A transport that holds a credential cannot be pickled or copied.")
+
+
+def _pool(url: str) -> httpx.HTTPTransport:
+    parts = httpx.URL(url)
+    proxy = None
+    if not is_loopback(parts.host) and not proxy_bypass(parts.host):
+        proxies = getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all")
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
+    return httpx.HTTPTransport(proxy=proxy, limits=limits)
+
+
+def _copy(request: httpx.Request) -> httpx.Request:
+    """The same request as another object, so that what is added never reaches the caller's."""
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=request.headers.copy(),
+        content=request.read(),
+        extensions=request.extensions,
+    )
+
+
+def _read(response: httpx.Response) -> httpx.Response:
+    """The response with its body decoded and in memory, so that nothing can fail later."""
+    chunks, size = [], 0
+    try:
+        for chunk in response.iter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise BadReplyError(f"An answer is larger than {MAX_BODY >> 20} MiB.", hint="Ask for less.")
+    finally:
+        response.close()
+    kept = [(k, v) for k, v in response.headers.multi_items() if k not in _ABOUT_THE_WIRE]
+    return httpx.Response(response.status_code, headers=kept, content=b"".join(chunks))
+
+
+_ABOUT_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})
+
+
+def _describe(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyError:
+    where = f"{url.scheme}://{url.netloc.decode()}{url.path}"
+    kind = type(error).__name__
+    match error:
+        case httpx.ConnectError() if _is_certificate_fault(error):
+            return UnreachableError(
+                f"{where}: the server's TLS certificate is not trusted: {quoted(error)}",
+                hint="If your company signs its own, point SSL_CERT_FILE at its CA bundle.",
+                transient=False,
+            )
+        case httpx.ConnectError():  # its text is the operating system's, and holds nothing of ours
+            return UnreachableError(f"{where}: cannot connect: {quoted(error)}.", hint="Is the address right?")
+        case httpx.TimeoutException():
+            return UnreachableError(f"{where}: no answer in time ({kind}).")
+        case httpx.DecodingError():
+            return BadReplyError(f"{where}: the answer's compression is broken.")
+        case httpx.TransportError():
+            return UnreachableError(f"{where}: the connection broke ({kind}).")
+    return BadReplyError(f"{where}: the request or its answer is malformed ({kind}).")
+
+
+def _is_certificate_fault(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

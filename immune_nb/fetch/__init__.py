@@ -1,0 +1,1 @@
+"""Asking: one request, its retries, and the pages of a list."""

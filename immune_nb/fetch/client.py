@@ -1,0 +1,245 @@
+"""One request: send it, wait where the service asks for it, and turn every failure into one of our errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+
+from immune_nb.errors import (
+    BadReplyError,
+    ImmuneError,
+    LoginRejectedError,
+    NoCredentialsError,
+    QueryError,
+    RateLimitedError,
+    SessionExpiredError,
+    UnreachableError,
+    quoted,
+)
+from immune_nb.fetch.limits import Gate, calls_left, pause_asked, retries
+from immune_nb.fetch.problems import Problem
+
+__all__ = ["Client", "Params", "Reply"]
+
+TIMEOUT = httpx.Timeout(30, connect=10)
+MAX_REDIRECTS = 5
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+Params = Mapping[str, str | Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of the service.
+
+    Args:
+        status: HTTP status, 200 to 299.
+        headers: Response headers, names in lower case.
+        content: The body, decoded of its compression.
+        where: Method and path it answers, for error messages.
+        url: The address it answers, with no credential in it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
+    where: str = ""
+    url: str = field(default="", repr=False)
+
+    @property
+    def data(self) -> Any:
+        """The body: decoded JSON, else text; None when there is none."""
+        if not self.content.strip():
+            return None
+        return self.json() if "json" in self.headers.get("content-type", "") else self.text()
+
+    def json(self) -> Any:
+        """The body as JSON, whatever type it declares.
+
+        Raises:
+            BadReplyError: It is something else, or is cut short.
+        """
+        fault: str
+        try:
+            return json.loads(self.content)
+        except json.JSONDecodeError as error:
+            fault = f"not JSON at character {error.pos} of {len(error.doc)}"
+        except UnicodeDecodeError:
+            fault = "JSON in an unknown encoding"
+        except (RecursionError, ValueError) as error:
+            fault = f"JSON beyond reason ({type(error).__name__})"
+        kind = quoted(self.headers.get("content-type") or "no content type", 60)
+        raise BadReplyError(f"{self.where}: the answer ({kind}) is {fault}.", hint="Is base_url right?")
+
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", errors="replace")
+
+
+class Client:
+    """Asks one API. Threads may share it.
+
+    Args:
+        base_url: Where the API starts.
+        transport: What sends and signs.
+        private_param: The query parameter that carries an API key. It is the transport's: where a link of the
+            service repeats it, it is taken out.
+        clock: Seconds, as `time.time` gives.
+        sleep: Waits that many seconds.
+
+    Attributes:
+        is_proven: Whether the service has accepted this login at least once.
+        calls_left: Calls the service still allows in this period; None when it does not say.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        transport: httpx.BaseTransport,
+        *,
+        private_param: str = "",
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.is_proven = False
+        self.calls_left: int | None = None
+        self._base = httpx.URL(base_url)
+        self._private_param = private_param
+        self._clock = clock
+        self._gate = Gate(clock, sleep)
+        self._retries = retries(sleep)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        self._http = httpx.Client(
+            transport=transport,
+            timeout=TIMEOUT,
+            trust_env=False,
+            cookies=no_cookies,
+            headers={"Accept": "application/json", "User-Agent": "immune_nb"},
+        )
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: object = None,
+        form: Params | None = None,
+    ) -> Reply:
+        """Send one request; a safe one again while its failure may pass.
+
+        Args:
+            method: HTTP method.
+            path: Below the base URL, or a whole URL on the same origin.
+            params: Query parameters; a sequence repeats its name.
+            json: Body, sent as JSON.
+            form: Body, sent form-encoded.
+
+        Returns:
+            The answer, of status 200 to 299.
+
+        Raises:
+            LoginError: The login is refused.
+            QueryError: The service says the question is wrong, or `path` leaves the API's origin.
+            ServiceError: The service does not answer as it should.
+        """
+        if self._http.is_closed:
+            raise NoCredentialsError("This session is logged out.", hint="Log in again.")
+        method = method.upper()
+        request = self._http.build_request(
+            method, self._url(path, params), json=json, data=None if form is None else dict(form)
+        )
+        if method not in SAFE_METHODS:
+            return self._once(request)
+        reply: Reply = self._retries(self._once, request)
+        return reply
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _url(self, path: str, params: Params | None) -> httpx.URL:
+        if re.match(r"[a-z][a-z\d+.-]*://|//", path, re.IGNORECASE):
+            url = self._base.join(path)
+            if _origin(url) != _origin(self._base):
+                raise QueryError(f"{quoted(url.host)} is not this API's host.", hint="Give a path, such as /sensors.")
+        else:
+            bare, _, query = path.partition("?")
+            url = httpx.URL(
+                f"{self._base}/{bare.lstrip('/')}", params=parse_qsl(query, keep_blank_values=True) or None
+            )
+        if self._private_param in url.params:
+            url = url.copy_remove_param(self._private_param)
+        return url.copy_merge_params(dict(params)) if params else url
+
+    def _once(self, request: httpx.Request) -> Reply:
+        self._gate.wait()
+        response = self._follow(request)
+        self._heed(response)
+        where = f"{request.method} {request.url.path}"
+        if response.is_success:
+            self.is_proven = True
+            return Reply(response.status_code, dict(response.headers), response.content, where, str(request.url))
+        raise self._failure(response, where)
+
+    def _follow(self, request: httpx.Request) -> httpx.Response:
+        """Send, and follow redirects of a safe request within the origin."""
+        response = self._http.send(request)
+        for _ in range(MAX_REDIRECTS):
+            target = response.next_request
+            if target is None:
+                return response
+            if request.method not in SAFE_METHODS or _origin(target.url) != _origin(self._base):
+                break
+            response = self._http.send(target)
+        where = f"{request.method} {request.url.path}"
+        host = quoted(response.next_request.url.host) if response.next_request else ""
+        raise BadReplyError(f"{where}: redirected to {host}, which is not followed.", hint="Is base_url right?")
+
+    def _heed(self, response: httpx.Response) -> None:
+        """Remember what the service says of its limits, and hold all threads back when it asks."""
+        left = calls_left(response.headers)
+        self.calls_left = self.calls_left if left is None else left
+        pause = pause_asked(response.headers, self._clock())
+        if pause and (left == 0 or response.status_code in (429, 503)):
+            self._gate.hold(pause)
+
+    def _failure(self, response: httpx.Response, where: str) -> ImmuneError:
+        """The one table that turns answers into errors."""
+        problem = Problem.read(_json_or_none(response))
+        status = response.status_code
+        said = f"{where}: {problem}" if str(problem) else f"{where}: HTTP {status}"
+        if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
+            return self._login_failure(said)
+        match status:
+            case 403:
+                return LoginRejectedError(f"{said}. This login may not do that.", hint="Check its scopes.")
+            case 429:
+                wait = pause_asked(response.headers, self._clock())
+                return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
+            case 408 | 500 | 502 | 503 | 504:
+                return UnreachableError(f"{said} (status {status}).", hint="Try again later.")
+        return (QueryError if response.is_client_error else BadReplyError)(f"{said} (status {status}).")
+
+    def _login_failure(self, said: str) -> ImmuneError:
+        if self.is_proven:
+            return SessionExpiredError(f"{said}. The login is no longer valid.", hint="Log in again.")
+        return LoginRejectedError(f"{said}. The login was refused.", hint="Check the credential and the profile.")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _json_or_none(response: httpx.Response) -> object:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,81 @@
+"""Instants and spans of time, as people write them and as the API wants them. Naive times are UTC."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from immune_nb.errors import QueryError, quoted
+
+__all__ = ["Range", "time_range", "to_api"]
+
+SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+PART = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)"
+Instant = Any  # str, datetime, date, numpy.datetime64 or pandas.Timestamp
+Range = tuple[pd.Timestamp | None, pd.Timestamp | None]
+
+
+def time_range(start: Instant, end: Instant, last: str | timedelta | None, now: float) -> Range:
+    """The half-open range ``[start, end)`` that a query means.
+
+    Args:
+        start: First instant, inclusive; None for no bound.
+        end: Last instant, exclusive; None for no bound, or now when `last` is given.
+        last: A span that ends at `end`, such as ``"7d"``, ``"12h"``, ``"90min"`` or ``"1d12h"``.
+        now: Unix seconds.
+
+    Raises:
+        QueryError: One cannot be read, or the range is empty.
+    """
+    first, final = _instant("start", start), _instant("end", end)
+    if last is not None:
+        if first is not None:
+            raise QueryError("Both start and last are given.", hint="Give one of them.")
+        final = final if final is not None else pd.Timestamp(math.ceil(now), unit="s", tz="UTC")
+        first = final - _span(last)
+    if first is not None and final is not None and first >= final:
+        raise QueryError(f"start {to_api(first)} is not before end {to_api(final)}.")
+    return first, final
+
+
+def to_api(instant: pd.Timestamp) -> str:
+    """ISO 8601 in UTC with a ``Z``, as api-contract 1.3 has it."""
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def _instant(name: str, value: Instant) -> pd.Timestamp | None:
+    if value is None:
+        return None
+    try:
+        instant = pd.to_datetime(value, format="ISO8601") if isinstance(value, str) else _moment(value)
+        if isinstance(instant, pd.Timestamp):
+            return (instant.tz_localize("UTC") if instant.tz is None else instant.tz_convert("UTC")).as_unit("us")
+    except (ValueError, TypeError, OverflowError):
+        pass
+    raise QueryError(
+        f"{name} {quoted(value, 60)!r} is not a time.", hint='Write "2026-01-20" or "2026-01-20T15:30Z".'
+    )
+
+
+def _moment(value: Instant) -> pd.Timestamp:
+    if isinstance(value, int | float):
+        raise TypeError("a bare number does not say of what")
+    return pd.Timestamp(value)
+
+
+def _span(value: str | timedelta) -> pd.Timedelta:
+    if isinstance(value, timedelta):
+        span = pd.Timedelta(value)
+    elif isinstance(value, str) and re.fullmatch(rf"(?:{PART}\s*)+", value.strip()):
+        span = sum(
+            (pd.Timedelta(float(n) * SECONDS[unit], "s") for n, unit in re.findall(PART, value)), pd.Timedelta(0)
+        )
+    else:
+        span = pd.Timedelta(0)
+    if span > pd.Timedelta(0):
+        return span
+    raise QueryError(f"last {quoted(value, 60)!r} is not a span of time.", hint='Write "7d", "12h" or "90min".')

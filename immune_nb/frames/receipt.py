@@ -1,0 +1,62 @@
+"""The receipt every frame carries in ``df.attrs["immune"]``: where it came from, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["Receipt"]
+
+ATTRIBUTE = "immune"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How a frame came about. JSON-safe, small, and free of secrets.
+
+    Args:
+        profile: Name of the profile.
+        account: Who asked, where the login says.
+        path: What was asked.
+        parameters: How, as sent, times in UTC.
+        fetched_at: When, ISO 8601 in UTC.
+        rows: Rows in the frame.
+        pages: Answers received.
+        reported_total: Rows the service says there are; None when it does not say.
+        complete: Whether the frame is all the service has for the question.
+        stopped_by: ``end``; ``limit`` for the caller's limit; else what broke it off.
+        seconds: How long it took.
+        calls_left: Calls the service still allows; None when it does not say.
+        duplicates: Rows dropped because the very same one had come before.
+        outside: Rows dropped because they lie outside ``[start, end)``.
+        coerced: By column, values that did not fit its dtype and are missing or rounded.
+        cache_age: Seconds since the oldest stored part was fetched; None when all is fresh.
+        versions: Of this package and of pandas.
+    """
+
+    profile: str
+    account: str
+    path: str
+    parameters: Mapping[str, Any]
+    fetched_at: str
+    rows: int
+    pages: int
+    reported_total: int | None
+    complete: bool
+    stopped_by: str
+    seconds: float
+    calls_left: int | None = None
+    duplicates: int = 0
+    outside: int = 0
+    coerced: Mapping[str, int] = field(default_factory=dict)
+    cache_age: float | None = None
+    versions: Mapping[str, str] = field(default_factory=lambda: {n: version(n) for n in ("immune_nb", "pandas")})
+
+    def attach(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Put this receipt on `frame`, and return it."""
+        frame.attrs[ATTRIBUTE] = asdict(self)
+        return frame

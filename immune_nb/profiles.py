@@ -1,0 +1,281 @@
+"""Where: which API, at which addresses, and how it takes a credential. Never the credential itself.
+
+Built in are IMMUNE, IIINIT and SANDBOX. More come from ``profiles.toml`` in the platform's configuration
+folder (`IMMUNE_NB_CONFIG` names another file or folder); a table with a built-in's name changes only the fields
+it gives::
+
+    [lab]
+    base_url = "https://lab.example/api"
+    token_url = "https://lab.example/oauth/token"
+    scopes = ["read:sensors"]
+
+    [lab.paths]
+    readings = "/sensors/readings"
+
+``<PROFILE>_BASE_URL`` and ``<PROFILE>_TOKEN_URL`` in the environment move a profile for one process.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+
+__all__ = [
+    "IIINIT",
+    "IMMUNE",
+    "SANDBOX",
+    "KeyPlace",
+    "Profile",
+    "config_file",
+    "find_profile",
+    "is_loopback",
+    "load_profiles",
+]
+
+DEFAULT_PATHS: Mapping[str, str] = {
+    "sensors": "/sensors",
+    "readings": "/readings",  # /sensors/readings on one page of the documentation (api-contract 1.3)
+    "alerts": "/alerts",
+    "predictions": "/predictions",  # assumed (api-contract 1.8)
+}
+CLIENT_AUTH = {
+    "auto": "auto",
+    "basic": "basic",
+    "body": "body",
+    "client_secret_basic": "basic",
+    "client_secret_post": "body",
+}
+URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
+SECRET_FIELDS = (
+    "api_key",
+    "token",
+    "access_token",
+    "client_secret",
+    "refresh_token",
+    "password",
+    "key",
+    "secret",
+)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether `host` is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    if host is None or host.lower() == "localhost":
+        return host is not None
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_url(label: str, url: str | None) -> None:
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except (ValueError, AttributeError):
+        raise ConfigError(f"{label} is not a URL.") from None
+    if parts.username or parts.password:
+        raise ConfigError(f"{label} holds a user name or password.", hint="Log in instead.")
+    if parts.scheme not in ("https", "http") or not host or parts.fragment:
+        raise ConfigError(f"{label} is {url!r}.", hint="Write https://host/path.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError(f"{label} is plain http: {url!r}.", hint="Use https; http is for loopback only.")
+
+
+@dataclass(frozen=True)
+class KeyPlace:
+    """Where an API key goes: a header or a query parameter, and the text around it."""
+
+    name: str
+    template: str = "{key}"
+    in_query: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> KeyPlace:
+        """Read ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"`` or ``"?api_key={key}"``."""
+        match = re.fullmatch(r"\?([\w.-]+)=\{key\}|([\w-]+):\s*([\x21-\x7e ]*\{key\}[\x21-\x7e ]*)", text)
+        if match is None:
+            raise ConfigError(f"api_key_in is {text!r}.", hint='Write "Header-Name: {key}" or "?parameter={key}".')
+        query, header, template = match.groups()
+        return cls(query, in_query=True) if query else cls(header, template)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One API: its addresses and its ways.
+
+    Args:
+        name: What the user calls it; letters, digits, ``-`` and ``_``.
+        base_url: Start of every API address, version segment included. https, or http on loopback.
+        issuer: OAuth issuer, for servers that publish their metadata (RFC 8414).
+        token_url: OAuth token endpoint (RFC 6749 3.2).
+        authorize_url: OAuth authorization endpoint (RFC 6749 3.1).
+        device_url: Device authorization endpoint (RFC 8628 3.1).
+        revoke_url: Revocation endpoint (RFC 7009).
+        redirect_uri: Redirect URI as registered, when the server wants a fixed one.
+        scopes: Scopes to ask for.
+        client_auth: How the client secret reaches the token endpoint (RFC 6749 2.3.1): ``basic``, ``body``,
+            or ``auto``: Basic first, the body when that is refused.
+        api_key_in: Where an API key goes: ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"``,
+            ``"?api_key={key}"``.
+        paths: Paths of the documented collections, where they differ from IMMUNE's.
+        check: A cheap path that needs a login; a login is tried against it. None: the first query tells.
+        read_only: Refuse requests that change something.
+
+    Raises:
+        ConfigError: A field is malformed, or an address is plain http off loopback.
+    """
+
+    name: str
+    base_url: str
+    issuer: str | None = None
+    token_url: str | None = None
+    authorize_url: str | None = None
+    device_url: str | None = None
+    revoke_url: str | None = None
+    redirect_uri: str | None = None
+    scopes: tuple[str, ...] = ()
+    client_auth: str = "auto"
+    api_key_in: str = "Authorization: ApiKey {key}"
+    paths: Mapping[str, str] = field(default_factory=dict, hash=False)
+    check: str | None = None
+    read_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][\w-]*", str(self.name), re.ASCII):
+            raise ConfigError(f"Profile name {self.name!r} is not a name.", hint="Use letters, digits, - and _.")
+        for url in URL_FIELDS:
+            _check_url(f"{self.name}.{url}", getattr(self, url))
+        self._set("base_url", self.base_url.rstrip("/"))
+        if self.client_auth not in CLIENT_AUTH:
+            raise ConfigError(f"{self.name}.client_auth is {self.client_auth!r}.", hint="Use basic, body or auto.")
+        self._set("client_auth", CLIENT_AUTH[self.client_auth])
+        scopes: object = self.scopes  # TOML and people write "read write" too
+        self._set("scopes", tuple(scopes.split() if isinstance(scopes, str) else self.scopes))
+        self._set("paths", {**DEFAULT_PATHS, **self.paths})
+        KeyPlace.parse(self.api_key_in)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def env_prefix(self) -> str:
+        """Start of this profile's environment variables: ``my-lab`` reads ``MY_LAB_API_KEY``."""
+        return self.name.upper().replace("-", "_")
+
+    @property
+    def key_place(self) -> KeyPlace:
+        """`api_key_in`, read."""
+        return KeyPlace.parse(self.api_key_in)
+
+
+IMMUNE = Profile(
+    name="immune",
+    base_url="https://api.immune.dev/v1",
+    token_url="https://auth.immune.dev/oauth/token",  # noqa: S106 - an address
+    client_auth="body",
+    check="/sensors",
+)
+IIINIT = Profile(
+    name="iiinit",
+    base_url="https://api.iiniit.com",
+    token_url="https://api.iiniit.com/oauth2/token",  # noqa: S106 - an address
+    authorize_url="https://www.iiniit.com/auth/login",
+    client_auth="body",
+    scopes=("read:user", "read:projects"),
+)
+SANDBOX = Profile(
+    name="sandbox",
+    base_url="http://127.0.0.1:8765/v1",
+    token_url="http://127.0.0.1:8765/oauth/token",  # noqa: S106 - an address
+    check="/sensors",
+)
+
+
+def find_profile(name: str, environ: Mapping[str, str] | None = None) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        ConfigError: There is none, or the profile file is malformed.
+    """
+    known = load_profiles(environ)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
+        raise ConfigError(f"No profile {name!r}.", hint=hint)
+    return known[name]
+
+
+def load_profiles(environ: Mapping[str, str] | None = None) -> dict[str, Profile]:
+    """Built-in profiles and those of the user's file, by name, as the environment moves them.
+
+    Args:
+        environ: Variables to read; `os.environ` when not given.
+
+    Raises:
+        ConfigError: The file is not TOML, or a table in it is not a profile.
+    """
+    env = os.environ if environ is None else environ
+    profiles = {p.name: p for p in (IMMUNE, IIINIT, SANDBOX)}
+    for name, table in _tables(config_file(env)).items():
+        profiles[name] = _from_table(name, table, profiles.get(name))
+    return {name: _moved(profile, env) for name, profile in profiles.items()}
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Path of the user's profile file, which need not exist."""
+    place = environ.get("IMMUNE_NB_CONFIG")
+    if place:
+        path = Path(place).expanduser()
+        return path if path.suffix == ".toml" else path / "profiles.toml"
+    import platformdirs
+
+    return platformdirs.user_config_path("immune_nb", appauthor=False) / "profiles.toml"
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    return tables
+
+
+def _from_table(name: str, table: object, known: Profile | None) -> Profile:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name!r} in the profile file is not a table.", hint=f"Write [{name}].")
+    allowed = [f.name for f in fields(Profile) if f.name != "name"]
+    for key in table:
+        if key in SECRET_FIELDS:
+            raise ConfigError(
+                f"{name}.{key}: secrets do not belong in the profile file.", hint="Use the environment."
+            )
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, n=1) or [", ".join(allowed)]
+            raise ConfigError(f"{name}.{key} is not a profile field.", hint=f"Did you mean {near[0]}?")
+    try:
+        return replace(known, **table) if known else Profile(name=name, **table)
+    except TypeError:
+        raise ConfigError(
+            f"Profile {name!r} is malformed.", hint="It needs base_url, and text where text belongs."
+        ) from None
+
+
+def _moved(profile: Profile, env: Mapping[str, str]) -> Profile:
+    moved = {f: env.get(f"{profile.env_prefix}_{f.upper()}") for f in ("base_url", "token_url")}
+    changes: dict[str, Any] = {f: url for f, url in moved.items() if url}
+    return replace(profile, **changes) if changes else profile

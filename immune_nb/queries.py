@@ -1,0 +1,269 @@
+"""Questions to the API, answered with DataFrames: one per documented endpoint, `get` and `request` for the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from immune_nb.errors import QueryError
+from immune_nb.fetch.client import SAFE_METHODS, Client, Params, Reply
+from immune_nb.fetch.parameters import Filter, as_ids, as_params
+from immune_nb.profiles import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from immune_nb.frames.instants import Instant
+    from immune_nb.frames.schemas import Schema
+
+__all__ = ["Queries"]
+
+
+class Queries:
+    """The questions one can ask of an API.
+
+    Args:
+        profile: Whose paths and rules hold.
+        client: What sends.
+        account: Who asks, for the receipts.
+        clock: Unix seconds, as `time.time` gives.
+    """
+
+    def __init__(
+        self, profile: Profile, client: Client, *, account: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        self.profile = profile
+        self._client = client
+        self._account = account
+        self._clock = clock
+
+    def sensors(self, *, limit: int | None = None, partial: bool = False, **filters: Filter) -> pd.DataFrame:
+        """List the sensors.
+
+        Args:
+            limit: Stop after this many rows.
+            partial: Return what came when something did not, instead of raising.
+            filters: Query parameters, passed on as they are.
+
+        Returns:
+            DataFrame of shape (n, 2 + k), one row per sensor, sorted by id. Fields the documentation does not
+            name are kept as further columns.
+
+            ============  ====================  ==================================
+            id            string                the sensor's id, for `readings`
+            status        category              whether it measures
+            ============  ====================  ==================================
+
+        Raises:
+            QueryError: A filter is refused.
+            IncompleteError: Some rows did not arrive; `.frame` holds the rest.
+
+        Source:
+            ``GET /sensors`` (api-contract 1.2, 1.4)
+        """
+        from immune_nb.frames.schemas import SENSORS
+
+        return self._answer(
+            self.profile.paths["sensors"], SENSORS, [as_params(filters)], limit=limit, partial=partial
+        )
+
+    def readings(
+        self,
+        sensor: str | Iterable[str] | None = None,
+        *,
+        start: Instant = None,
+        end: Instant = None,
+        last: str | timedelta | None = None,
+        limit: int | None = None,
+        partial: bool = False,
+        **filters: Filter,
+    ) -> pd.DataFrame:
+        """Fetch readings in a half-open range of time.
+
+        Args:
+            sensor: Sensor id, e.g. ``"vib_001"``, or several; None for all. `sensors()` lists them.
+            start: First instant, inclusive. Naive times are UTC.
+            end: Last instant, exclusive.
+            last: A span up to `end`, or up to now: ``"7d"``, ``"12h"``, ``"90min"``.
+            limit: Stop after this many rows per sensor, and return no more in all.
+            partial: Return what came when something did not, instead of raising.
+            filters: Further query parameters, passed on as they are.
+
+        Returns:
+            DataFrame of shape (n, 7), one row per reading, sorted by time, then sensor; n = 0 keeps columns and
+            dtypes. Fields the documentation does not name are kept as further columns.
+
+            ============  ====================  ==================================
+            timestamp     datetime64[us, UTC]   when it was measured
+            sensor_id     category              which sensor measured
+            value         float64               the reading, in `unit`
+            unit          category              as the API says, e.g. ``mm/s``
+            quality       category              how far to trust it
+            equipment_id  category              the machine
+            id            string                the reading's own id
+            ============  ====================  ==================================
+
+        Raises:
+            QueryError: The range is empty or cannot be read, or no such sensor.
+            IncompleteError: Some rows did not arrive; `.frame` holds the rest.
+
+        Source:
+            ``GET /readings`` (api-contract 1.3, 1.4)
+        """
+        from immune_nb.frames.instants import time_range, to_api
+        from immune_nb.frames.schemas import READINGS
+
+        within = time_range(start, end, last, self._clock())
+        bounds = {n: to_api(t) for n, t in zip(("start_time", "end_time"), within, strict=True) if t is not None}
+        shared = {**as_params(filters), **bounds}
+        each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
+        return self._answer(
+            self.profile.paths["readings"], READINGS, each, limit=limit, partial=partial, within=within
+        )
+
+    def alerts(
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        severity: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        partial: bool = False,
+        **filters: Filter,
+    ) -> pd.DataFrame:
+        """List alerts.
+
+        Args:
+            status: ``active``, ``acknowledged`` or ``resolved``, or several of them.
+            severity: ``critical``, ``warning`` or ``info``, or several of them.
+            limit: Stop after this many rows.
+            partial: Return what came when something did not, instead of raising.
+            filters: Further query parameters, passed on as they are.
+
+        Returns:
+            DataFrame of shape (n, 8), one row per alert, oldest first; n = 0 keeps columns and dtypes.
+
+            ============  ====================  ==================================
+            created_at    datetime64[us, UTC]   when it was raised
+            severity      category              how bad it is
+            status        category              what became of it
+            type          category              what raised it
+            equipment_id  category              the machine
+            sensor_id     category              the sensor, where there is one
+            message       string                for people
+            id            string                the alert's own id
+            ============  ====================  ==================================
+
+        Raises:
+            QueryError: A filter is refused.
+            IncompleteError: Some rows did not arrive; `.frame` holds the rest.
+
+        Source:
+            ``GET /alerts`` (api-contract 1.6)
+        """
+        from immune_nb.frames.schemas import ALERTS
+
+        words = {n: ",".join(as_ids(v)) for n, v in (("status", status), ("severity", severity)) if v is not None}
+        return self._answer(
+            self.profile.paths["alerts"], ALERTS, [{**as_params(filters), **words}], limit=limit, partial=partial
+        )
+
+    def predictions(self, *, limit: int | None = None, partial: bool = False, **filters: Filter) -> pd.DataFrame:
+        """List predictions of failures. The documentation names no such endpoint: path and fields are assumed.
+
+        Args:
+            limit: Stop after this many rows.
+            partial: Return what came when something did not, instead of raising.
+            filters: Query parameters, passed on as they are.
+
+        Returns:
+            DataFrame of shape (n, 5), one row per prediction, the earliest failure first.
+
+            ======================  ====================  ==================================
+            predicted_failure_time  datetime64[us, UTC]   when the machine is expected to fail
+            equipment_id            category              the machine
+            confidence              float64               0 to 1
+            recommended_action      string                for people
+            prediction_id           string                the prediction's own id
+            ======================  ====================  ==================================
+
+        Raises:
+            QueryError: The service knows no such endpoint, or refuses a filter.
+            IncompleteError: Some rows did not arrive; `.frame` holds the rest.
+
+        Source:
+            ``GET /predictions`` (assumed; api-contract 1.8)
+        """
+        from immune_nb.frames.schemas import PREDICTIONS
+
+        return self._answer(
+            self.profile.paths["predictions"], PREDICTIONS, [as_params(filters)], limit=limit, partial=partial
+        )
+
+    def get(self, path: str, *, limit: int | None = None, partial: bool = False, **params: Filter) -> pd.DataFrame:
+        """Fetch any endpoint as a frame. Records and paging are found in the answer.
+
+        Args:
+            path: Path below the profile's base URL, e.g. ``"/sensors/vib_001"``.
+            limit: Stop after this many rows. It is not sent.
+            partial: Return what came when something did not, instead of raising.
+            params: Query parameters; a list repeats its name, None is left out.
+
+        Returns:
+            DataFrame with one row per record and the columns the answer has; nested fields are named by their
+            path, e.g. ``limits.max``. Rows keep the order of the service.
+
+        Raises:
+            QueryError: The service says the path or a parameter is wrong.
+            IncompleteError: Some rows did not arrive; `.frame` holds the rest.
+
+        Source:
+            Any ``GET`` (api-contract 1.4, 2)
+        """
+        from immune_nb.frames.schemas import ANY
+
+        return self._answer(path, ANY, [as_params(params)], limit=limit, partial=partial)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Filter] | None = None,
+        json: object = None,
+        form: Mapping[str, Filter] | None = None,
+    ) -> Reply:
+        """Send one request as it is and return the answer as it is. No paging; only safe methods are retried.
+
+        Args:
+            method: HTTP method.
+            path: Path below the profile's base URL.
+            params: Query parameters; a list repeats its name, None is left out.
+            json: Body, sent as JSON.
+            form: Body, sent form-encoded, as ``POST /webhooks`` wants it.
+
+        Returns:
+            Status, headers and decoded data.
+
+        Raises:
+            QueryError: The service says the request is wrong, or the profile is read-only.
+            LoginError: The login is refused.
+            ServiceError: The service does not answer as it should.
+
+        Source:
+            Any endpoint
+        """
+        if self.profile.read_only and method.upper() not in SAFE_METHODS:
+            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
+        sent = None if form is None else as_params(form)
+        return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
+
+    def _answer(self, path: str, schema: Schema, each: Sequence[Params], **how: Any) -> pd.DataFrame:
+        from immune_nb.answers import Question, answer
+
+        limit, partial = how.pop("limit"), how.pop("partial")
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise QueryError(f"limit is {limit!r}.", hint="Give a whole number above 0.")
+        question = Question(path, schema, tuple(each), limit, **how)
+        return answer(question, self._client, self.profile.name, self._account, self._clock, partial=partial)
