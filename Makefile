@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test lint bench lab clean browser
 
 demo: $(READY)
-	$(BIN)/python -m immune_nb.demo
+	$(BIN)/python -m immune_nb.notebook.demo notebooks/01_first_query.ipynb
 
 test: $(READY) browser
 	$(BIN)/python -m pytest
@@ -21,7 +21,7 @@ bench: $(READY)
 	$(BIN)/python tests/bench.py
 
 lab: $(READY)
-	$(BIN)/python -m immune_nb.demo --lab
+	$(BIN)/python -m immune_nb.notebook.demo --lab notebooks
 
 # Debian's Chromium drives the browser tests; it is installed when it is missing and we may.
 browser:

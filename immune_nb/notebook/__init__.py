@@ -1,0 +1,1 @@
+"""The notebook floor: the magic, the login panel and what they show."""

@@ -1,0 +1,204 @@
+"""A `%immune` line, read: which subcommand, its words, options and filters, and where the frame goes.
+
+No message repeats what was typed: a mistyped line may hold a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from IPython.core.error import UsageError
+
+from .refusal import refuse_secrets
+from .variables import Namespace, value_of
+from .vocabulary import COMMANDS, HELP, Command, Option, command_named
+from .words import Word, split
+
+__all__ = ["Request", "parse"]
+
+KEY = re.compile(r"(?P<key>[A-Za-z_$][\w.$:\-\[\]]*)=")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a line asks for.
+
+    Attributes:
+        command: The subcommand; None for a line that only asks what there is.
+        words: Positional values: text, or the objects that variables stand for.
+        options: Options by their Python name; a switch is True.
+        filters: ``name=value`` pairs for the API.
+        target: The variable that takes the frame, if any.
+        silent: Whether ``;`` ended the line.
+    """
+
+    command: Command | None
+    words: tuple[object, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+    filters: Mapping[str, object] = field(default_factory=dict)
+    target: str = ""
+    silent: bool = False
+
+    def text(self, option: str) -> str | None:
+        """The text of an option; None when it is not given."""
+        value = self.options.get(option)
+        return None if value is None else str(value)
+
+    def given(self, switch: str) -> bool:
+        """Whether a switch is on."""
+        return bool(self.options.get(switch))
+
+
+def parse(line: str, namespace: Namespace) -> Request:
+    """Read a line.
+
+    Args:
+        line: What stands after ``%immune``.
+        namespace: Where ``{name}`` and ``$name`` are looked up.
+
+    Raises:
+        UsageError: The line is wrong; one sentence says how, and repeats nothing of the line.
+    """
+    refuse_secrets(line)
+    words, silent = split(line)
+    target, words = _alias(words)
+    if not words or words[0].bare in (HELP.name, HELP.short):
+        return Request(None)
+    command = _command(words[0])
+    reader = _Reader(command, namespace)
+    reader.read(words[1:])
+    return reader.request(target, silent=silent)
+
+
+def _alias(words: list[Word]) -> tuple[str, list[Word]]:
+    """Take ``NAME <<`` off the front."""
+    if len(words) > 1 and words[1].bare == "<<":
+        return _variable_name(words[0].bare), words[2:]
+    return "", words
+
+
+def _command(word: Word) -> Command:
+    command = command_named(word.bare)
+    if command is None:
+        names = [known.name for known in COMMANDS]
+        raise UsageError(f"No such subcommand: {_near(word.bare, names)}")
+    return command
+
+
+class _Reader:
+    """Takes the words of one line, in order, as its subcommand's table says."""
+
+    def __init__(self, command: Command, namespace: Namespace) -> None:
+        self.command = command
+        self.namespace = namespace
+        self.words: list[object] = []
+        self.options: dict[str, object] = {}
+        self.filters: dict[str, object] = {}
+
+    def read(self, words: Iterable[Word]) -> None:
+        rest = iter(words)
+        for word in rest:
+            if word.bare.startswith("-") and not re.match(r"-\d", word.bare):
+                self._take_option(word, rest)
+            elif match := KEY.match(word.bare):
+                self._take_pair(match["key"], word.after(match[0]))
+            else:
+                self.words.append(self._value(word))
+
+    def request(self, target: str, *, silent: bool) -> Request:
+        target = target or str(self.options.pop("out", ""))
+        if target and "help" not in self.options and "--out" not in (o.name for o in self.command.options):
+            raise UsageError(f"{self.command.name} makes no frame, so there is nothing to put into a variable.")
+        if "help" not in self.options:
+            self._check_words()
+        return Request(self.command, tuple(self.words), self.options, self.filters, target, silent)
+
+    def _take_option(self, word: Word, rest: Iterable[Word]) -> None:
+        name, equals, _ = word.bare.partition("=")
+        option = self._option(name)
+        if not option.metavar:
+            if equals:
+                raise UsageError(f"{option.name} takes no value.")
+            self.options[option.key] = True
+            return
+        given = word.after(f"{name}=") if equals else next(iter(rest), None)
+        if given is None or (not equals and given.bare.startswith("--")):
+            raise UsageError(f"{option.name} wants a value: {option.name} {option.metavar}.")
+        self._set(option, self._value(given))
+
+    def _option(self, name: str) -> Option:
+        known = (*self.command.options, HELP)
+        for option in known:
+            if name in (option.name, option.short):
+                return option
+        names = [option.name for option in known]
+        raise UsageError(f"{self.command.name} has no such option: {_near(name, names)}")
+
+    def _take_pair(self, key: str, word: Word) -> None:
+        for option in self.command.options:
+            if option.asks and option.metavar and option.key == key:
+                self._set(option, self._value(word))
+                return
+        if not self.command.filters:
+            raise UsageError(f"{self.command.name} takes no name=value; see %immune {self.command.name} --help.")
+        if key in self.filters:
+            raise UsageError("A filter is given twice; join its values with commas.")
+        self.filters[key] = self._value(word)
+
+    def _set(self, option: Option, value: object) -> None:
+        if option.key in self.options:
+            raise UsageError(f"{option.name} is given twice.")
+        self.options[option.key] = _read(option, value)
+
+    def _value(self, word: Word) -> object:
+        return value_of(word.pieces, self.namespace)
+
+    def _check_words(self) -> None:
+        command, count = self.command, len(self.words)
+        if count < command.least:
+            raise UsageError(f"{command.name} wants a {command.words}; see %immune {command.name} --help.")
+        if command.most is not None and count > command.most:
+            most = f"only one {command.words}" if command.most else "no further words"
+            raise UsageError(f"{command.name} takes {most}; see %immune {command.name} --help.")
+        for word in self.words if command.choices else ():
+            _choice(command.name, word, command.choices)
+
+
+def _read(option: Option, value: object) -> object:
+    """The value as the option's kind wants it."""
+    if option.kind == "count":
+        return _count(option.name, value)
+    if option.kind == "variable":
+        return _variable_name(str(value))
+    if option.choices:
+        _choice(option.name, value, option.choices)
+    return value
+
+
+def _count(name: str, value: object) -> int:
+    text = str(value).replace("_", "").replace(",", "")
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or not int(text):
+        raise UsageError(f"{name} wants a whole number above zero.")
+    return int(text)
+
+
+def _variable_name(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise UsageError("The variable to put the frame into needs a Python name, e.g. --out df.")
+    return text
+
+
+def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} takes one of a few words: {_near(str(value), choices)}")
+
+
+def _near(typed: str, known: Iterable[str]) -> str:
+    """The closest known word, or all of them; never what was typed."""
+    known = list(known)
+    near = difflib.get_close_matches(typed, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}."

@@ -1,0 +1,136 @@
+"""The `%immune` magic: it reads the line, has the command carried out, and shows the outcome. Nothing else.
+
+A mistake on the line is a `UsageError`, one sentence. What the service, the network or the login does wrong stays the
+exception it is, so that Run All, nbclient and papermill stop.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.extensions import ExtensionManager
+from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
+
+from immune_nb.errors import ConfigError, QueryError
+
+from . import manual
+from .arguments import Request, parse
+from .desk import Desk
+from .show import Note, footer, show
+
+__all__ = ["ImmuneMagics", "load", "unload"]
+
+
+@magics_class
+class ImmuneMagics(Magics):
+    """`%immune`, and what its kernel has open.
+
+    Args:
+        shell: The IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.desk = Desk(shell)
+        self._shell = shell
+        self._footers: list[str] = []
+
+    @line_cell_magic
+    @no_var_expand
+    @needs_local_scope
+    def immune(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
+        """Read one line and carry it out; `%immune?` shows the overview in place of this text."""
+        request = parse(line, {**self._shell.user_ns, **(local_ns or {})})
+        if cell is not None:
+            raise UsageError("No subcommand takes a cell body; write %immune on a line of its own.")
+        if request.command is None or request.given("help"):
+            show(Note(manual.page(request.command) if request.command else manual.overview()))
+            return None
+        try:
+            return self._carry_out(request, line)
+        except (ConfigError, QueryError) as error:
+            if _service_said(error):
+                raise
+            fault = " ".join(str(error).split())
+        raise UsageError(fault)
+
+    immune.__doc__ = manual.overview()
+
+    def end_cell(self) -> None:
+        """Show what belongs under everything else, and bring the panel up to date. Called after every cell."""
+        while self._footers:
+            show(Note(self._footers.pop(0)))
+        if self.desk.panel is not None:
+            self.desk.panel.refresh()
+
+    def _carry_out(self, request: Request, line: str) -> Any:
+        from . import commands, ways_in
+
+        name = request.command.name if request.command else ""
+        if name == "login":
+            return ways_in.log_in(self.desk, request, self._shell)
+        if name in commands.TASKS:
+            return commands.TASKS[name](self.desk, request)
+        return self._deliver(commands.FRAMES[name](self.desk, request), request, line)
+
+    def _deliver(self, frame: Any, request: Request, line: str) -> Any:
+        """Hand a frame over: to its variable, or back to the line."""
+        if not (request.silent or request.given("quiet")):
+            receipt = frame.attrs["immune"]
+            verbose = request.given("verbose")
+            self._footers.append(footer(receipt, frame.shape[1], name=request.target, verbose=verbose))
+        if request.target:
+            self._shell.user_ns[request.target] = frame
+            return None
+        if request.silent:
+            self._hush(line)
+        return frame
+
+    def _hush(self, line: str) -> None:
+        """Put the line's ``;`` where IPython's display hook looks for it: at the end of the cell as Python.
+
+        Returning None instead would also empty ``df = %immune …;``.
+        """
+        cells = self._shell.history_manager.input_hist_parsed
+        if cells and cells[-1].rstrip().endswith(f"run_line_magic('immune', {line!r})"):
+            cells[-1] = f"{cells[-1].rstrip()};"
+
+
+def _service_said(error: Exception) -> bool:
+    """Whether it is the service's answer, which names its request (``GET /readings: …``)."""
+    return re.match(r"[A-Z]+ /", str(error)) is not None
+
+
+def load(shell: Any) -> None:
+    """Register the magic; after ``%reload_ext`` it is the same one, with its logins."""
+    magics = _loaded(shell) or ImmuneMagics(shell)
+    shell.register_magics(magics)
+    shell.events.register("post_execute", magics.end_cell)
+
+
+def unload(shell: Any) -> None:
+    """Remove the magic, forget the logins, stop the sandbox; ``%reload_ext`` only removes."""
+    magics = _loaded(shell)
+    if magics is None:
+        return
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("immune", None)
+    if magics.end_cell in shell.events.callbacks["post_execute"]:
+        shell.events.unregister("post_execute", magics.end_cell)
+    if not _reloading():
+        del shell.magics_manager.registry[ImmuneMagics.__name__]
+        magics.desk.close()
+
+
+def _loaded(shell: Any) -> ImmuneMagics | None:
+    magics: ImmuneMagics | None = shell.magics_manager.registry.get(ImmuneMagics.__name__)
+    return magics
+
+
+def _reloading() -> bool:
+    """Whether this unload is the first half of ``%reload_ext``; only the stack tells."""
+    reload = ExtensionManager.reload_extension.__code__
+    return any(frame.f_code is reload for frame, _ in traceback.walk_stack(None))

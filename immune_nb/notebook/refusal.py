@@ -1,0 +1,56 @@
+"""No secret belongs on a magic line: it is in the notebook, the history and every front end before we see it.
+
+So no option takes one, and a line that carries one is refused before anything else looks at it, in words that do
+not repeat it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from IPython.core.error import UsageError
+
+__all__ = ["carries_secret", "refuse_secrets"]
+
+NAME = r"""(?:(?:api|client|access|refresh|id|auth|bearer|private|secret)[-_]?)?(?:key|token|secret|password)
+    |passw(?:or)?d|pwd|passphrase|authorization|bearer|credentials?"""
+NAMED = re.compile(
+    rf"""(?:(?<=\s)|^|(?<=["'?&{{,;]))(?:--?(?:{NAME})(?![-\w])|(?:{NAME})["']?\s*[=:])""", re.IGNORECASE | re.VERBOSE
+)
+SHAPED = re.compile(
+    r"""
+      \b(?:bearer|apikey|basic)\s+\S{8,}    # a header's value
+    | \beyJ[\w-]{6,}\.[\w-]{4,}             # a JSON web token
+    | \b(?:sk|pk|rk|im[ks]|gh[opsu]|xox[abp])[-_]\w{12,}
+    | ://[^/\s@]+:[^/\s@]+@                 # a password in an address
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+RUN = re.compile(r"[A-Za-z0-9_-]{24,}")
+
+
+def refuse_secrets(line: str) -> None:
+    """Raise if the line carries a secret, or an option that would.
+
+    Raises:
+        UsageError: It does. The message repeats nothing of the line.
+    """
+    if carries_secret(line):
+        raise UsageError(
+            "No secret belongs on a magic line: clear this cell, and rotate the credential if it was real. "
+            "Use the panel or prompt of %immune login, or environment variables, instead."
+        )
+
+
+def carries_secret(line: str) -> bool:
+    """Whether the line names a secret option, or holds text shaped like a credential."""
+    return bool(NAMED.search(line) or SHAPED.search(line) or any(_random(run) for run in RUN.findall(line)))
+
+
+def _random(run: str) -> bool:
+    """Whether a long run looks drawn rather than chosen: every class, well mixed, hardly a separator."""
+    kinds = ["digit" if c.isdigit() else "upper" if c.isupper() else "lower" for c in run if c not in "-_"]
+    changes = sum(a != b for a, b in itertools.pairwise(kinds))
+    separators = len(run) - len(kinds)
+    return len(set(kinds)) == 3 and changes > 0.4 * len(run) and separators * 8 <= len(run)  # noqa: PLR2004

@@ -1,0 +1,165 @@
+"""What the magic shows besides frames: notes, footers, logins and profiles, as text with HTML beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from IPython.display import display
+
+__all__ = ["Note", "Table", "duration", "footer", "login_line", "profiles_table", "show", "status_card"]
+
+FAINT = "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,GrayText));font-size:90%"
+VERBOSE = (
+    "account",
+    "path",
+    "parameters",
+    "fetched_at",
+    "reported_total",
+    "duplicates",
+    "outside",
+    "coerced",
+    "versions",
+)
+
+
+def show(thing: object) -> None:
+    """Show something in the running cell's output."""
+    display(thing)  # type: ignore[no-untyped-call] # IPython types most, not this
+
+
+class Note:
+    """A line or more of plain text, set back a little where HTML can be shown.
+
+    Args:
+        text: The text.
+        css_class: A class for stylesheets to find it by.
+    """
+
+    def __init__(self, text: str, css_class: str = "") -> None:
+        self.text = text
+        self._class = css_class
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        name = f' class="{escape(self._class)}"' if self._class else ""
+        return f'<div{name} style="{FAINT};white-space:pre-wrap">{escape(self.text)}</div>'
+
+
+class Table:
+    """A few rows of text, aligned.
+
+    Args:
+        rows: The rows; all as long as the first.
+        header: The columns' names; without it the first column names its row.
+    """
+
+    def __init__(self, rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
+        self.rows = [tuple(row) for row in rows]
+        self.header = tuple(header)
+
+    def __repr__(self) -> str:
+        lines = [self.header, *self.rows] if self.header else self.rows
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        head = "".join(_cell("th", name) for name in self.header)
+        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
+        return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+
+    def _row(self, row: Sequence[str]) -> str:
+        first = "td" if self.header else "th"
+        return _cell(first, row[0]) + "".join(_cell("td", cell) for cell in row[1:])
+
+
+def _cell(tag: str, text: str) -> str:
+    scope = ' scope="row"' if tag == "th" else ""
+    return f'<{tag}{scope} style="text-align:left;overflow-wrap:anywhere">{escape(text)}</{tag}>'
+
+
+def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose: bool = False) -> str:
+    """One line on a result: rows and columns, whole or not, profile, pages, seconds, calls left.
+
+    Args:
+        receipt: The frame's receipt.
+        columns: Number of its columns.
+        name: The variable that took it, if any.
+        verbose: Add what else the receipt knows, a line each.
+    """
+    parts = [
+        f"{name}: {receipt['rows']:,} rows × {columns} columns".removeprefix(": "),
+        "complete" if receipt["complete"] else _not_complete(receipt),
+        str(receipt["profile"]),
+        _counted(receipt.get("pages"), "page"),
+        "" if receipt.get("seconds") is None else f"{receipt['seconds']:.1f} s",
+        "" if receipt.get("calls_left") is None else f"{receipt['calls_left']:,} calls left",
+    ]
+    line = " · ".join(filter(None, parts))
+    return "\n".join([line, *_more(receipt)]) if verbose else line
+
+
+def _not_complete(receipt: Mapping[str, Any]) -> str:
+    reason, total = str(receipt.get("stopped_by") or "unknown"), receipt.get("reported_total")
+    reason = "stopped by --limit" if reason == "limit" else reason
+    return f"NOT complete ({reason}{f', {total:,} reported' if total is not None else ''})"
+
+
+def _more(receipt: Mapping[str, Any]) -> list[str]:
+    known = [(key, receipt[key]) for key in VERBOSE if receipt.get(key) not in (None, "", {}, [])]
+    return [f"  {key.replace('_', ' ')}: {_plain(value)}" for key, value in known]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {part}" for key, part in value.items())
+    return str(value)
+
+
+def _counted(count: int | None, thing: str) -> str:
+    return "" if count is None else f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time in its largest sensible unit: ``59 min``."""
+    for size, unit in ((172_800, "d"), (7_200, "h"), (120, "min")):
+        if seconds >= size:
+            return f"{seconds // {'d': 86_400, 'h': 3_600, 'min': 60}[unit]:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def login_line(status: Any) -> str:
+    """A login in one line: who, how, with which scopes."""
+    parts = [
+        f"Logged in to {status.profile}" + (f" as {status.account}" if status.account else ""),
+        status.method,
+        " ".join(status.scopes),
+        "" if status.verified else "not tried yet",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def status_card(status: Any, *, current: bool) -> Table:
+    """Everything worth knowing about one login."""
+    expires = "does not say" if status.expires_in is None else f"in {duration(status.expires_in)}"
+    rows = [
+        ("profile", status.profile + (" (current)" if current else "")),
+        ("address", status.base_url),
+        ("login", f"{status.method}, {status.source}"),
+        ("account", status.account or ""),
+        ("scopes", " ".join(status.scopes)),
+        ("expires", "" if status.method == "API key" else expires),
+        ("accepted", "yes" if status.verified else "not tried yet"),
+        ("calls left", "" if status.calls_left is None else f"{status.calls_left:,}"),
+    ]
+    return Table(row for row in rows if row[1])
+
+
+def profiles_table(rows: Iterable[tuple[str, str, str]]) -> Table:
+    """The known profiles: name, address, and whether they are logged in."""
+    return Table(rows, ("profile", "address", "login"))

@@ -1,0 +1,160 @@
+"""What `%immune` understands, as data: parsing, help and completion all read this one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["COMMANDS", "Command", "Option", "command_named"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a subcommand.
+
+    Args:
+        name: As typed, e.g. ``--limit``.
+        help: What it does, in a few words.
+        metavar: What its value is called; empty for a switch.
+        short: A one-letter form, e.g. ``-q``.
+        choices: The only values it takes, when they are few.
+        kind: How its value is read.
+        asks: Whether it is part of the question, and so may also be written ``name=value``.
+    """
+
+    name: str
+    help: str
+    metavar: str = ""
+    short: str = ""
+    choices: tuple[str, ...] = ()
+    kind: Literal["value", "count", "variable"] = "value"
+    asks: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in Python: ``--limit`` is ``limit``."""
+        return self.name.lstrip("-").replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    Args:
+        name: The word after ``%immune``.
+        help: What it does, in one line.
+        words: What its positional words are called; empty when it takes none.
+        least: Fewest positional words.
+        most: Most positional words; None for any number.
+        choices: The only positional words it takes, when they are few.
+        options: Its own options; every subcommand also takes ``--help``.
+        filters: Whether it takes ``name=value``, sent to the API as they stand.
+        examples: Lines that work.
+    """
+
+    name: str
+    help: str
+    words: str = ""
+    least: int = 0
+    most: int | None = 0
+    choices: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    filters: bool = False
+    examples: tuple[str, ...] = ()
+
+
+HELP = Option("--help", "show this", short="-h")
+PROFILE = Option("--profile", "the API to ask, instead of the current one", "P")
+START = Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True)
+END = Option("--end", "last instant, not included", "TIME", asks=True)
+QUERY = (
+    Option("--limit", "at most so many rows", "N", kind="count", asks=True),
+    Option("--partial", "accept an answer that is not whole", asks=True),
+    PROFILE,
+    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
+    Option("--quiet", "no footer", short="-q"),
+    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+)
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "login",
+        "log in to a profile; where a person can act, with a panel",
+        options=(
+            PROFILE,
+            Option("--method", "which kind of credential", "KIND", choices=("key", "token", "client")),
+            Option("--from", "where the credential comes from", "PLACE", choices=("env", "prompt", "panel")),
+        ),
+        examples=("%immune login", "%immune login --profile sandbox", "%immune login --from env"),
+    ),
+    Command("status", "who is logged in, to what, for how long", options=(PROFILE,), examples=("%immune status",)),
+    Command(
+        "logout",
+        "forget the login of the current profile",
+        options=(PROFILE, Option("--all", "of every profile")),
+        examples=("%immune logout", "%immune logout --all"),
+    ),
+    Command("profiles", "the APIs that are known, and which are logged in", examples=("%immune profiles",)),
+    Command("use", "make a profile the current one", "PROFILE", 1, 1, examples=("%immune use sandbox",)),
+    Command(
+        "sensors",
+        "the sensors, one row each",
+        options=QUERY,
+        filters=True,
+        examples=("%immune sensors", "df = %immune sensors status=online --limit 20"),
+    ),
+    Command(
+        "readings",
+        "readings of some sensors, or of all, in a time window",
+        "SENSOR",
+        0,
+        None,
+        options=(
+            Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True),
+            START,
+            END,
+            *QUERY,
+        ),
+        filters=True,
+        examples=(
+            "df = %immune readings vib_001 temp_001 --last 7d",
+            "%immune readings {ids} --start 2024-01-20 --end {noon} --out week",
+            "%immune week << readings vib_001 --last 7d",
+        ),
+    ),
+    Command(
+        "alerts",
+        "alerts, newest last",
+        options=(
+            Option("--status", "active, acknowledged, resolved", "WORDS", asks=True),
+            Option("--severity", "critical, warning, info; several with commas", "WORDS", asks=True),
+            *QUERY,
+        ),
+        filters=True,
+        examples=("%immune alerts --status active --severity critical,warning",),
+    ),
+    Command(
+        "get",
+        "any address of the API as a frame",
+        "PATH",
+        1,
+        1,
+        options=QUERY,
+        filters=True,
+        examples=("df = %immune get /predictions equipment_id=pump_001",),
+    ),
+    Command(
+        "sandbox",
+        "a local IMMUNE to try things on; it stops with the kernel",
+        "ACTION",
+        0,
+        1,
+        choices=("start", "stop", "status"),
+        examples=("%immune sandbox start", "%immune sandbox stop"),
+    ),
+)
+
+
+def command_named(name: str) -> Command | None:
+    """The subcommand of that name."""
+    return next((command for command in COMMANDS if command.name == name), None)

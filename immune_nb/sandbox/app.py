@@ -1,0 +1,159 @@
+"""What is wired to what: a Starlette application from settings.
+
+From the outside in: the journal notes, the host check refuses names that are not this machine's (DNS rebinding), the
+breaker breaks, the guard lets in, the routes answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Route
+
+from .alerts import first_alerts, first_predictions
+from .api_readings import ReadingsApi
+from .api_records import RecordsApi
+from .census import Census
+from .control import Control, Journal, Notes
+from .faults import Breaker, Faults
+from .guard import Guard, Meter
+from .instants import DAY
+from .oauth import SCOPES, TokenServer, protector
+from .plant import SENSORS
+from .problems import Problem, answer_crash, answer_http, answer_problem
+from .readings import Readings
+from .render import Renderer
+from .signals import Signal
+from .store import Account, Store, digest
+from .webhooks import Courier
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .settings import Settings
+
+__all__ = ["Credentials", "Sandbox"]
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What opens this sandbox."""
+
+    api_key: str = field(repr=False)
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+class Sandbox:
+    """A local IMMUNE.
+
+    Args:
+        settings: How it behaves.
+
+    Attributes:
+        app: The ASGI application.
+        credentials: What opens it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._anchor = int(settings.clock()) if settings.now is None else settings.now
+        self._store = Store(str(settings.db) if settings.db else ":memory:")
+        self._meter = Meter(settings.clock)
+        self._courier = Courier(self._store, settings.clock)
+        self._breaker = Breaker(settings.faults, self._end_tokens)
+        self._notes = Notes(settings.log)
+        self.credentials = self._register()
+        self._fill()
+        self.app = self._application()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._store.close()
+        self._notes.close()
+
+    def _register(self) -> Credentials:
+        """Let in the key and the client of the settings, or new ones."""
+        given, scope = self._settings, " ".join(SCOPES)
+        made = Credentials(
+            given.api_key or f"imk_{secrets.token_urlsafe(24)}",
+            given.client_id or f"client_{secrets.token_hex(6)}",
+            given.client_secret or f"ims_{secrets.token_urlsafe(24)}",
+        )
+        self._store.add_account(Account("key_main", "key", digest(made.api_key), scope))
+        self._store.add_account(Account(made.client_id, "client", digest(made.client_secret), scope))
+        return made
+
+    def _fill(self) -> None:
+        """What a fresh sandbox has: alerts and predictions."""
+        self._store.fill("alert", first_alerts(self._settings.seed, self._settings.days, self._anchor))
+        self._store.fill("prediction", first_predictions(self._anchor))
+
+    def _reset(self) -> None:
+        self._store.clear()
+        self._meter.clear()
+        self._fill()
+
+    def _end_tokens(self, action: str) -> int:
+        return self._store.end_tokens(revoked=action == "revoke")
+
+    def _faults(self) -> Faults:
+        return self._breaker.faults
+
+    def _now(self) -> int:
+        """The plant's clock."""
+        return int(self._settings.clock()) if self._settings.now is None else self._settings.now
+
+    def _readings(self) -> Readings:
+        signals = [Signal(sensor, self._settings.seed, self._anchor) for sensor in SENSORS]
+        start = self._anchor // 60 * 60 - self._settings.days * DAY
+        return Readings(Renderer(signals), Census(signals, start), self._store, start, self._now)
+
+    def _application(self) -> Starlette:
+        clock = self._settings.clock
+        tokens = TokenServer(self._store, clock, self._faults)
+        guard = {"protector": protector(self._store, clock), "meter": self._meter}
+        app = Starlette(
+            routes=[*self._routes(), Route("/oauth/token", tokens.answer_token, methods=["POST"])],
+            middleware=[
+                Middleware(Journal, clock=clock, notes=self._notes),
+                Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK),
+                Middleware(self._breaker.around),
+                Middleware(Guard, faults=self._faults, settings=self._settings, **guard),
+            ],
+            exception_handlers={Problem: answer_problem, HTTPException: answer_http, 500: answer_crash},
+            lifespan=self._lifespan,
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    def _routes(self) -> list[Route]:
+        routes = ReadingsApi(self._settings, self._readings(), self._store, self._courier).routes()
+        routes += RecordsApi(self._settings, self._store).routes()
+        if self._settings.control:
+            routes += self._control().routes()
+        return routes
+
+    def _control(self) -> Control:
+        return Control(
+            breaker=self._breaker,
+            notes=self._notes,
+            courier=self._courier,
+            start=self._settings.faults,
+            end_tokens=self._end_tokens,
+            reset=self._reset,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        yield
+        await self._courier.stop()

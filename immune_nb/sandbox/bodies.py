@@ -1,0 +1,57 @@
+"""Request bodies: JSON objects and forms, or the error that says what is wrong with them (api-contract 1.9)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.datastructures import FormData
+    from starlette.requests import Request
+
+__all__ = ["is_number", "read_form", "read_json"]
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """A JSON object; a missing content type is taken for JSON, as the documentation's samples send none.
+
+    Raises:
+        Problem: Another content type, no JSON, or no object.
+    """
+    kind = _content_type(request)
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise Problem("UNSUPPORTED_MEDIA_TYPE", f"The body must be application/json, not {kind}.")
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise Problem("MALFORMED_BODY", "The body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise Problem("MALFORMED_BODY", "The body must be a JSON object.")
+    return body
+
+
+async def read_form(request: Request) -> FormData:
+    """Form fields.
+
+    Raises:
+        Problem: Another content type.
+    """
+    kind = _content_type(request)
+    if kind not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        raise Problem("UNSUPPORTED_MEDIA_TYPE", "The body must be a form (application/x-www-form-urlencoded).")
+    return await request.form()
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a finite number; Python's parser lets ``NaN`` and ``1e999`` through."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,162 @@
+"""Who asks, and how often: API keys, bearer tokens, scopes and the rate limit (api-contract 1.1, 1.5).
+
+Bearer tokens are judged by authlib's `ResourceProtector` (RFC 6750); an API key is a validator beside it, since
+``Authorization: ApiKey …`` has the same shape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from authlib.oauth2 import OAuth2Error
+from starlette.requests import Request
+
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authlib.oauth2 import ResourceProtector
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from .faults import Faults
+    from .settings import Settings
+
+__all__ = ["Guard", "Meter"]
+
+ANYONE: Final = "anonymous"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Where a caller stands in the current window."""
+
+    limit: int
+    used: int
+    resets_in: float
+    resets_at: float
+
+    def headers(self, faults: Faults) -> dict[str, str]:
+        """The three documented headers; the form of the last is our assumption."""
+        forms = {"seconds": self.resets_at, "milliseconds": self.resets_at * 1000, "delta": self.resets_in}
+        return {
+            "x-ratelimit-limit": str(self.limit),
+            "x-ratelimit-remaining": str(max(0, self.limit - self.used)),
+            "x-ratelimit-reset": str(math.ceil(forms[faults.rate_reset])),
+        }
+
+
+class Meter:
+    """Counts requests per caller in fixed windows.
+
+    Args:
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._counts: dict[str, tuple[int, int]] = {}
+
+    def count(self, caller: str, faults: Faults) -> Usage:
+        """Count one request."""
+        now = self._clock()
+        window = int(now // faults.rate_window_s)
+        held, used = self._counts.get(caller, (window, 0))
+        used = used + 1 if held == window else 1
+        self._counts[caller] = (window, used)
+        ends = (window + 1) * faults.rate_window_s
+        return Usage(faults.rate_limit, used, ends - now, ends)
+
+    def clear(self) -> None:
+        """Start counting anew."""
+        self._counts.clear()
+
+
+class Guard:
+    """The middleware before everything under ``/v1``.
+
+    Args:
+        app: What lies behind.
+        protector: Judges credentials.
+        meter: Counts.
+        faults: What to break, now.
+        settings: Where an API key is looked for.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        protector: ResourceProtector,
+        meter: Meter,
+        faults: Callable[[], Faults],
+        settings: Settings,
+    ) -> None:
+        self.app = app
+        self._protector = protector
+        self._meter = meter
+        self._faults = faults
+        self._key_in = settings.api_key_in
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request in, or answer 401, 403 or 429."""
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self.app(scope, receive, send)
+            return
+        faults = self._faults()
+        caller, problem = self._judge(Request(scope))
+        scope["caller"] = caller
+        usage = self._meter.count(caller, faults)
+        if usage.used > usage.limit:
+            problem = _too_many(usage, faults)
+        app = problem.response() if problem else self.app
+        await app(scope, receive, _adding(usage.headers(faults), send) if faults.rate_announced else send)
+
+    def _judge(self, request: Request) -> tuple[str, Problem | None]:
+        """Who asks, and why they may not."""
+        scope = "read" if request.method in {"GET", "HEAD"} else "write"
+        try:
+            return str(self._protector.validate_request([scope], self._presented(request)).client_id), None
+        except OAuth2Error as error:
+            return ANYONE, _refusal(error, scope)
+
+    def _presented(self, request: Request) -> Request:
+        """The request with its credential where RFC 6750 looks for one, wherever it came from."""
+        sources = {"query": request.query_params, "x-api-key": request.headers}
+        names = {"query": "api_key", "x-api-key": "x-api-key"}
+        key = sources[self._key_in].get(names[self._key_in]) if self._key_in in sources else None
+        if key is None:
+            return request
+        headers = [(b"authorization", b"ApiKey " + key.encode())]
+        return Request({"type": "http", "method": request.method, "headers": headers})
+
+
+def _refusal(error: OAuth2Error, scope: str) -> Problem:
+    """Authlib's verdict in the contract's envelope, its ``WWW-Authenticate`` kept (RFC 6750, 3)."""
+    if error.status_code == 403:  # noqa: PLR2004
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        message = f"This credential does not have the scope {scope!r}."
+        return Problem("INSUFFICIENT_SCOPE", message, headers={"www-authenticate": challenge})
+    given = {name.lower(): value for name, value in error.get_headers()}
+    challenge = given.get("www-authenticate", "Bearer")
+    message = error.description or "The credential is missing, unknown, expired or revoked."
+    return Problem("AUTHENTICATION_ERROR", message, headers={"www-authenticate": challenge})
+
+
+def _too_many(usage: Usage, faults: Faults) -> Problem:
+    headers = {"retry-after": str(math.ceil(usage.resets_in))} if faults.rate_announced else {}
+    return Problem("RATE_LIMIT_EXCEEDED", f"More than {usage.limit} requests in this window.", headers=headers)
+
+
+def _adding(headers: dict[str, str], send: Send) -> Send:
+    """A `send` that adds headers to the answer."""
+    extra = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *extra]
+        await send(message)
+
+    return sending

@@ -1,0 +1,86 @@
+"""What the tests share: a clean environment, and the sandbox as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import immune_nb as im
+
+LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_URL", "_TOKEN_URL")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox process: where it is, what logs in to it, and the handle that breaks it."""
+
+    base_url: str
+    token_url: str
+    api_key: str
+    client_id: str
+    client_secret: str
+    pid: int
+
+    @property
+    def profile(self) -> im.Profile:
+        return replace(im.SANDBOX, base_url=self.base_url, token_url=self.token_url)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"SANDBOX_BASE_URL": self.base_url, "SANDBOX_TOKEN_URL": self.token_url, "SANDBOX_API_KEY": self.api_key}
+
+    def control(self, method: str, path: str, **body: Any) -> Any:
+        url = f"{self.base_url.removesuffix('/v1')}/_sandbox/{path}"
+        return httpx.request(method, url, json=body or None, trust_env=False).raise_for_status().json()
+
+    def breaks(self, **switches: Any) -> None:
+        self.control("POST", "faults", **switches)
+
+    def log(self, path: str = "/") -> list[dict[str, Any]]:
+        return [entry for entry in self.control("GET", "log")["data"] if entry["path"].startswith(path)]
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Sandbox]:
+    command = [sys.executable, "-m", "immune_nb.sandbox", "--port", "0", "--until-eof", "--control"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Sandbox(**json.loads(process.stdout.readline()))
+        process.stdin.close()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox, whole, with an empty log."""
+    yield sandbox_process
+    sandbox_process.control("POST", "reset")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No login of the person who runs the tests, and none of their folders."""
+    for name in list(os.environ):
+        if name.endswith(LOGIN_VARIABLES):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IMMUNE_NB_CONFIG"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MPLCONFIGDIR", str(home))
+    return home
+
+
+@pytest.fixture
+def session(sandbox: Sandbox) -> Iterator[im.Session]:
+    """A session logged in with the sandbox's API key."""
+    session = im.connect(sandbox.profile, api_key=sandbox.api_key)
+    yield session
+    session.logout()
