@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from immune_nb.errors import ImmuneError, IncompleteError, QueryError
 from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.pages import PAGE_SIZE, Harvest, harvest
 from immune_nb.fetch.totals import counts_everything
 from immune_nb.frames.decode import decode
-from immune_nb.frames.instants import Range
+from immune_nb.frames.instants import Range, clip
 from immune_nb.frames.receipt import Receipt
 from immune_nb.frames.schemas import ANY, Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Question", "answer"]
 
@@ -85,7 +87,7 @@ def answer(
     crops = _follow(question, client)
     broken = next(filter(None, map(_broken_off, crops)), "") or _miscounted(question, crops, client)
     frame, coerced = decode((record for crop in crops for record in crop.records), question.schema)
-    frame, outside = _clip(frame, question.within)
+    frame, outside = clip(frame, question.within)
     frame, cut = _cut(frame, question.limit)
     complete = not (broken or cut) and all(crop.stopped_by == "end" for crop in crops)
     receipt = Receipt(
@@ -147,21 +149,6 @@ def _miscounted(question: Question, crops: list[Harvest], client: Client) -> str
     return ""
 
 
-def _clip(frame: pd.DataFrame, within: Range) -> tuple[pd.DataFrame, int]:
-    """The rows inside the half-open range, and how many were not. A row without a time is kept."""
-    start, end = within
-    if start is None and end is None:
-        return frame, 0
-    times = frame["timestamp"]
-    outside = pd.Series(data=False, index=frame.index)
-    if start is not None:
-        outside |= times < start
-    if end is not None:
-        outside |= times >= end
-    dropped = int(outside.sum())
-    return (frame[~outside].reset_index(drop=True), dropped) if dropped else (frame, 0)
-
-
 def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
     """At most `limit` rows: each list brought as many."""
     return (frame, False) if limit is None or len(frame) <= limit else (frame.head(limit), True)
@@ -176,8 +163,9 @@ def _total(crops: list[Harvest]) -> int | None:
 def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: list[Harvest]) -> IncompleteError:
     cause = next((crop.error for crop in crops if crop.error), None)
     of = f" of {receipt.reported_total:,}" if receipt.reported_total is not None else ""
+    why = cause.message.rstrip(".") if cause else receipt.stopped_by
     error = IncompleteError(
-        f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {cause.message if cause else receipt.stopped_by}.",
+        f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {why}.",
         hint="They are in .frame of this error; partial=True returns them.",
         frame=frame,
     )

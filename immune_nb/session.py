@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-import httpx
-
 from immune_nb.auth.chain import Credentials, Login, find_credentials, log_in
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.transport import CredentialTransport, QuietTransport
+from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
 from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
 from immune_nb.profiles import Profile, find_profile
@@ -71,7 +70,7 @@ class Session(Queries):
         profile: Profile,
         credentials: Credentials,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -86,6 +85,7 @@ class Session(Queries):
             sleep=sleep,
         )
         super().__init__(profile, client, account=credentials.client_id, clock=clock)
+        self._close = weakref.finalize(self, _close, client, login)  # also when nobody holds the session any more
 
     def verify(self) -> None:
         """Try the login where that is cheap: a token for client credentials, and the profile's check path.
@@ -131,9 +131,7 @@ class Session(Queries):
 
     def logout(self) -> None:
         """End the login: drop the secrets, close the connections. What is asked afterwards raises."""
-        self._client.close()
-        if self._open:
-            self._open.close()
+        self._close()
         self._open = None
 
     @property
@@ -252,6 +250,11 @@ def connect(
         session.logout()
         raise
     return session
+
+
+def _close(client: Client, login: Login) -> None:
+    client.close()
+    login.close()
 
 
 def sessions_of(home: object) -> Sessions:

@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 import immune_nb as im
+from immune_nb.auth.chain import find_credentials
+from immune_nb.session import Session
 
 LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_URL", "_TOKEN_URL")
 
@@ -36,11 +38,15 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"SANDBOX_BASE_URL": self.base_url, "SANDBOX_TOKEN_URL": self.token_url, "SANDBOX_API_KEY": self.api_key}
+        return {
+            "SANDBOX_BASE_URL": self.base_url,
+            "SANDBOX_TOKEN_URL": self.token_url,
+            "SANDBOX_API_KEY": self.api_key,
+        }
 
-    def control(self, method: str, path: str, **body: Any) -> Any:
+    def control(self, method: str, path: str, /, **body: Any) -> Any:
         url = f"{self.base_url.removesuffix('/v1')}/_sandbox/{path}"
-        return httpx.request(method, url, json=body or None, trust_env=False).raise_for_status().json()
+        return httpx.request(method, url, json=body, trust_env=False).raise_for_status().json()
 
     def breaks(self, **switches: Any) -> None:
         self.control("POST", "faults", **switches)
@@ -79,8 +85,9 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
 
 
 @pytest.fixture
-def session(sandbox: Sandbox) -> Iterator[im.Session]:
-    """A session logged in with the sandbox's API key."""
-    session = im.connect(sandbox.profile, api_key=sandbox.api_key)
+def session(sandbox: Sandbox) -> Iterator[Session]:
+    """A session logged in with the sandbox's API key, that never really waits."""
+    credentials = find_credentials(sandbox.profile, {}, api_key=sandbox.api_key)
+    session = Session(sandbox.profile, credentials, sleep=lambda seconds: None)
     yield session
     session.logout()

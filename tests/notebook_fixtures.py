@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import queue
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -32,6 +34,18 @@ CHROMIUM_ARGUMENTS = (
 )
 SCREENSHOTS = Path(__file__).parent.parent / "build" / "screenshots"
 SECONDS = 1000  # playwright counts milliseconds
+
+
+def spellings(secret: str) -> list[str]:
+    """A secret in every form it might leak in (gauntlet L)."""
+    coded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    wide = secret.encode("utf-16-le").decode("latin-1")
+    return [secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], coded, wide]
+
+
+def leaks(text: str, secret: str) -> bool:
+    """Whether `text` holds the secret in any spelling."""
+    return any(spelling in text for spelling in spellings(secret))
 
 
 @dataclass
@@ -98,7 +112,9 @@ def lab_environment(home: Path, extra: dict[str, str]) -> dict[str, str]:
     }
     settle(home, "@jupyter-widgets/jupyterlab-manager/plugin", saveState=True)
     settle(home, "@jupyterlab/apputils-extension/notification", fetchNews="false", checkForUpdates=False)
-    return {**os.environ, **{name: str(path) for name, path in folders.items()}, **extra}
+    secrets = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET")
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith(secrets)}
+    return {**inherited, **{name: str(path) for name, path in folders.items()}, **extra}
 
 
 def running_lab(home: Path, extra: dict[str, str]) -> Iterator[Lab]:

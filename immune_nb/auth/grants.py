@@ -116,7 +116,8 @@ def _check(reply: httpx.Response, where: str) -> None:
     if reply.is_client_error and status not in (httpx.codes.NOT_FOUND, httpx.codes.TOO_MANY_REQUESTS):
         said = _oauth_error(reply, "error_description") or _oauth_error(reply) or f"HTTP {status}"
         raise LoginRejectedError(
-            f"{where} refused this client: {quoted(said).rstrip('.')}.", hint="Check the client id, secret and scopes."
+            f"{where} refused this client: {quoted(said).rstrip('.')}.",
+            hint="Check the client id, secret and scopes.",
         )
     if reply.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS:
         raise UnreachableError(f"{where} answered {status}.", hint="Try again later.")

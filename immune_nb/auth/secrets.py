@@ -28,6 +28,7 @@ class Secret:
     __slots__ = ("_reveal", "name")
 
     def __init__(self, text: str, name: str = "secret") -> None:
+        self.name = name
         clean = text.strip()
         if not clean:
             raise ConfigError(f"The {name} is empty.")
@@ -38,7 +39,6 @@ class Secret:
             )
             del text, clean
             raise fault
-        self.name = name
         self._reveal: Callable[[], str] = lambda: clean
 
     @classmethod

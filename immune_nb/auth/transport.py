@@ -18,10 +18,11 @@ import httpx
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
-__all__ = ["CredentialTransport", "QuietTransport", "origin_of"]
+__all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of"]
 
 MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 kB
 Origin = tuple[str, str, int]
+Transport = httpx.BaseTransport  # so that the floors above need not know the library
 
 
 def origin_of(url: httpx.URL | str) -> Origin:

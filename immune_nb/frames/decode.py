@@ -66,7 +66,7 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in sorted(paths, key=len):
-        name = ".".join(path)
+        name = ".".join(path).encode("utf-8", "backslashreplace").decode()  # a lone surrogate names no column
         while name in taken:
             name += "_"
         taken.add(name)
@@ -112,7 +112,7 @@ def _epoch(value: Any) -> Any:
 def _category(values: list[Any], words: tuple[str, ...]) -> pd.Categorical:
     texts = [_as_text(value) for value in values]
     new = sorted({text for text in texts if text is not None}.difference(words))
-    return pd.Categorical(texts, categories=pd.Index([*words, *new], dtype=object))
+    return pd.Categorical(_objects(texts), categories=pd.Index([*words, *new], dtype=object))
 
 
 def _text(values: Iterable[str | None]) -> Any:
@@ -120,7 +120,12 @@ def _text(values: Iterable[str | None]) -> Any:
     try:
         return array(texts, dtype=TEXT)
     except UnicodeEncodeError:  # a lone surrogate, which no text encoding has
-        return array(texts, dtype=object)
+        return _objects(texts)
+
+
+def _objects(values: list[Any]) -> pd.Series[Any]:
+    """Values as they are: pandas guesses at a bare array, and not at a Series."""
+    return pd.Series(values, dtype=object)
 
 
 def _as_text(value: Any) -> str | None:
@@ -144,7 +149,7 @@ def _inferred(values: list[Any]) -> Any:
         return array(values, dtype="Int64")
     if kinds and kinds <= {int, float} and float in kinds and all(_is_exact(value) for value in present):
         return array(values, dtype=NUMBER)
-    return array(values, dtype=object)
+    return _objects(values)
 
 
 def _is_exact(number: int | float) -> bool:  # noqa: PYI041 - the difference is the point

@@ -11,7 +11,7 @@ import pandas as pd
 
 from immune_nb.errors import QueryError, quoted
 
-__all__ = ["Range", "time_range", "to_api"]
+__all__ = ["Instant", "Range", "clip", "time_range", "to_api"]
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 PART = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)"
@@ -40,6 +40,18 @@ def time_range(start: Instant, end: Instant, last: str | timedelta | None, now: 
     if first is not None and final is not None and first >= final:
         raise QueryError(f"start {to_api(first)} is not before end {to_api(final)}.")
     return first, final
+
+
+def clip(frame: pd.DataFrame, within: Range) -> tuple[pd.DataFrame, int]:
+    """The rows whose ``timestamp`` lies in the half-open range, and how many do not. One without a time stays."""
+    start, end = within
+    outside = pd.Series(data=False, index=frame.index)
+    if start is not None:
+        outside |= frame["timestamp"] < start
+    if end is not None:
+        outside |= frame["timestamp"] >= end
+    dropped = int(outside.sum())
+    return (frame[~outside].reset_index(drop=True), dropped) if dropped else (frame, 0)
 
 
 def to_api(instant: pd.Timestamp) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from immune_nb.errors import NoCredentialsError
+from immune_nb.errors import NoCredentialsError, QueryError
 from immune_nb.profiles import load_profiles
 
 from .show import Note, profiles_table, show, status_card
@@ -68,7 +68,7 @@ def profiles(desk: Desk, _request: Request) -> None:
 
 def use(desk: Desk, request: Request) -> None:
     """``%immune use``."""
-    name = desk.profile(str(request.words[0])).name
+    name = desk.session(str(request.words[0])).profile.name
     desk.sessions.use(name)
     show(Note(f"{name} is the current profile."))
 
@@ -101,6 +101,9 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
 }
 
 
+OURS = frozenset({"self", "path"})  # names that Python takes before the API could
+
+
 def _session(desk: Desk, request: Request) -> Session:
     return desk.session(request.text("profile"))
 
@@ -109,6 +112,8 @@ def _question(request: Request) -> dict[str, Any]:
     """The part of a line that goes to the session."""
     assert request.command is not None  # noqa: S101 - a line without one asks nothing
     asked = {option.key for option in request.command.options if option.asks}
+    for name in OURS & request.filters.keys():
+        raise QueryError(f"{name}=… cannot be a filter here.", hint=f"Write it in the path: get '/…?{name}=…'.")
     return {**request.filters, **{key: value for key, value in request.options.items() if key in asked}}
 
 

@@ -59,8 +59,17 @@ class Desk:
         return sessions_of(self._shell)
 
     def session(self, name: str | None = None) -> Session:
-        """The login to use: of the profile of that name, or the current one."""
-        return self.sessions.get(name) if name else self.sessions.current()
+        """The login to use: to the profile of that name, or the current one.
+
+        Raises:
+            NoCredentialsError: There is no such login.
+            ConfigError: There is no such profile either.
+        """
+        if name is None:
+            return self.sessions.current()
+        if name not in {session.profile.name for session in self.sessions}:
+            self.profile(name)
+        return self.sessions.get(name)
 
     def profile(self, name: str) -> Profile:
         """The profile of that name; ``sandbox`` is our own one when it runs and nothing else is configured."""
@@ -91,7 +100,7 @@ class Desk:
         return True
 
     def log_in(self, attempt: Attempt) -> Session:
-        """Log in, and make that login the current one.
+        """Log in, and make that login the current one; an earlier one to the same profile ends.
 
         Raises:
             ImmuneError: There is nothing to log in with, or it is refused, or nobody answers.
@@ -109,6 +118,9 @@ class Desk:
             client_id=attempt.client_id if secret and method == "client" else None,
             client_secret=secret if method == "client" else None,
         )
+        for earlier in self.sessions:
+            if earlier.profile.name == session.profile.name:
+                earlier.logout()
         self.sessions.add(session)
         return session
 

@@ -104,7 +104,12 @@ function render({ model, el }) {
   const ask = (message) => {
     busy(true);
     say(message.do === "connect" ? "Connecting…" : "Logging out…");
-    model.send({ ...message, profile: ui.profile.field.value });
+    try {
+      model.send({ ...message, profile: ui.profile.field.value });
+    } catch {
+      busy(false);
+      ui.root.classList.add("immune-gone"); // the kernel was shut down under us
+    }
   };
 
   ui.form.addEventListener("submit", (event) => {
@@ -124,6 +129,13 @@ function render({ model, el }) {
     });
     ui.secret.field.value = "";
   });
+  for (const { field } of [ui.client, ui.secret]) {
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault(); // JupyterLab swallows the key press that would submit by itself
+      ui.form.requestSubmit();
+    });
+  }
   ui.logout.addEventListener("click", () => {
     ui.connect.focus(); // the button goes away; the keyboard must not
     ask({ do: "logout" });

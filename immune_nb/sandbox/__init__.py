@@ -11,6 +11,7 @@ It imports nothing of the client and the client imports nothing of it; they meet
     plant       the machines and sensors                   signals    what they measure, at any second
     render      rows as bytes, kept in bounded caches      census     how many there are, without rendering
     alerts      what went wrong, and rules                 webhooks   signed delivery to loopback
+    bodies      what clients send                          cursors    record ids, and places in the list
     faults      what to break, and how                     control    the same at run time, and the log
     store       all that changes, in SQLite                instants   ISO 8601 to microseconds and back
 """

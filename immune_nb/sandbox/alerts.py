@@ -78,7 +78,7 @@ def trips(rule: Record, reading: Record) -> bool:
     """
     condition = rule["conditions"]
     for field in ("sensor_id", "equipment_id"):
-        if rule.get(field) not in {None, "", reading[field]}:
+        if rule.get(field, "") not in {"", reading[field]}:
             return False
     return OPERATORS[condition["operator"]](reading["value"], condition["value"])
 

@@ -123,7 +123,7 @@ class ReadingsApi:
         sensor = SENSORS[rank]
         unit, quality = row.get("unit", sensor.trait.unit), row.get("quality", "good")
         if not is_number(row.get("value")):
-            raise _invalid("value", "a finite number")
+            raise _invalid("value", "a number")
         if not isinstance(unit, str):
             raise _invalid("unit", "text")
         if quality not in QUALITIES:

@@ -88,10 +88,13 @@ class RecordsApi:
         conditions = body.get("conditions")
         if not isinstance(body.get("name"), str):
             raise _invalid("name", "text")
-        if not isinstance(conditions, dict) or conditions.get("operator") not in OPERATORS:
+        for field in ("sensor_id", "equipment_id"):
+            if not isinstance(body.get(field, ""), str):
+                raise _invalid(field, "text")
+        if not isinstance(conditions, dict) or conditions.get("operator") not in tuple(OPERATORS):
             raise _invalid("conditions.operator", "one of " + ", ".join(OPERATORS))
         if not is_number(conditions.get("value")):
-            raise _invalid("conditions.value", "a finite number")
+            raise _invalid("conditions.value", "a number")
         if body.get("severity") not in SEVERITIES:
             raise _invalid("severity", "one of " + ", ".join(SEVERITIES))
         return self._created("rule", body)

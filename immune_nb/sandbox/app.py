@@ -123,7 +123,11 @@ class Sandbox:
         tokens = TokenServer(self._store, clock, self._faults)
         guard = {"protector": protector(self._store, clock), "meter": self._meter}
         app = Starlette(
-            routes=[*self._routes(), Route("/oauth/token", tokens.answer_token, methods=["POST"])],
+            routes=[
+                *self._routes(),
+                Route("/oauth/token", tokens.answer_token, methods=["POST"]),
+                Route("/oauth/revoke", tokens.answer_revocation, methods=["POST"]),
+            ],
             middleware=[
                 Middleware(Journal, clock=clock, notes=self._notes),
                 Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK),

@@ -157,7 +157,7 @@ class Control:
     async def end_tokens(self, request: Request) -> Response:
         """``POST /_sandbox/tokens`` ``{"action": "expire" | "revoke"}``: every token, now."""
         action = (await read_json(request)).get("action")
-        if action not in {"expire", "revoke"}:
+        if action not in ("expire", "revoke"):
             raise Problem("INVALID_PARAMETER", "action is expire or revoke.", field="action", constraint="known")
         return JSONResponse({"tokens": self._end_tokens(action)})
 

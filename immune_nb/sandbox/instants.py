@@ -27,12 +27,15 @@ def parse(text: str) -> int:
         Microseconds since 1970-01-01T00:00:00Z.
 
     Raises:
-        ValueError: `text` is no ISO 8601 instant, or has no offset.
+        ValueError: `text` is no ISO 8601 instant, has no offset, or lies outside the years 1 to 9999.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no UTC offset")
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    try:
+        return (moment.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    except OverflowError:
+        raise ValueError("outside the years 1 to 9999 in UTC") from None
 
 
 def iso(micros: int) -> str:

@@ -1,7 +1,7 @@
-"""The OAuth side, on authlib's server classes: client credentials and bearer tokens (RFC 6749, 6750).
+"""The OAuth side, on authlib's server classes: client credentials, bearer tokens, revocation (RFC 6749, 6750, 7009).
 
 Authlib decides; this module connects it to Starlette and to the store. Another grant is one class and one
-`register_grant`; another endpoint, such as revocation, is one class and one `register_endpoint`.
+`register_grant`; another endpoint is one class and one `register_endpoint`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from base64 import b64decode
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
@@ -17,6 +18,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, InvalidRequ
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc6750 import BearerTokenGenerator, BearerTokenValidator
+from authlib.oauth2.rfc7009 import RevocationEndpoint
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["SCOPES", "TokenServer", "protector"]
 
 SCOPES: Final = ("read", "write")
-AUTH_METHODS: Final = ["client_secret_basic", "client_secret_post"]
+AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,10 @@ class Credential(TokenMixin):  # type: ignore[misc] # authlib ships no types
     scope: str
     expired: bool = False
     revoked: bool = False
+
+    def check_client(self, client: Client) -> bool:
+        """Whether it was given to that client."""
+        return self.client_id == client.client_id
 
     def get_scope(self) -> str:
         """Its scopes."""
@@ -121,6 +127,29 @@ class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc] # authlib
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS  # type: ignore[assignment,unused-ignore] # authlib's name for it
 
 
+class Revocation(RevocationEndpoint):  # type: ignore[misc] # authlib ships no types
+    """RFC 7009: a client takes its own token back; a token nobody knows is fine too.
+
+    Args:
+        store: Tokens.
+    """
+
+    CLIENT_AUTH_METHODS = AUTH_METHODS
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Credential | None:  # noqa: ARG002 - authlib's signature
+        """Look a token up, whatever the client says it is."""
+        held = self._store.token(token_string)
+        return Credential(held.client_id, held.scope) if held else None
+
+    def revoke_token(self, token: Credential, request: FormRequest) -> None:  # noqa: ARG002 - authlib's signature
+        """Take it back."""
+        self._store.revoke_token(request.form["token"])
+
+
 class TokenServer(AuthorizationServer):  # type: ignore[misc] # authlib ships no types
     """The authorization server.
 
@@ -138,18 +167,27 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # authlib ships no
         self.register_token_generator("default", BearerTokenGenerator(lambda **_: secrets.token_urlsafe(32)))
         self.register_client_auth_method("client_secret_basic", _authenticate_basic)
         self.register_grant(ClientCredentials)
+        self.register_endpoint(Revocation(store))
 
     async def answer_token(self, request: Request) -> Response:
         """``POST /oauth/token`` (RFC 6749, 3.2)."""
+        return await self._answer(request, "grant_type", self.create_token_response)
+
+    async def answer_revocation(self, request: Request) -> Response:
+        """``POST /oauth/revoke`` (RFC 7009, 2)."""
+        revoke = partial(self.create_endpoint_response, Revocation.ENDPOINT_NAME)
+        return await self._answer(request, "token", revoke)
+
+    async def _answer(self, request: Request, field: str, answer: Callable[[FormRequest], Response]) -> Response:
+        """Read the form, which authlib cannot, and let authlib answer."""
         form = await request.form() if _is_form(request) else FormData()
         try:
             asked = FormRequest(request, form)
-            if not asked.payload.grant_type:
-                raise InvalidRequestError("grant_type is missing; the body must be form-encoded.")
+            if not asked.form.get(field):
+                raise InvalidRequestError(f"{field} is missing; the body must be form-encoded.")
         except OAuth2Error as error:
             return self.handle_response(*error())
-        response: Response = self.create_token_response(asked)
-        return response
+        return answer(asked)
 
     def query_client(self, client_id: str) -> Client | None:
         """Authlib's question to the store."""

@@ -68,7 +68,7 @@ class Store:
     """
 
     def __init__(self, path: str = ":memory:") -> None:
-        # One event loop uses it, though a test may build it on another thread than the loop's.
+        # The event loop writes and its rendering threads read; SQLite takes one at a time.
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + SCHEMA)
         self._seen: dict[str, Account | StoredToken | None] = {}
@@ -118,6 +118,11 @@ class Store:
             self._remember(fingerprint, StoredToken(row[0], row[1], row[2], bool(row[3])) if row else None)
         found = self._seen[fingerprint]
         return found if isinstance(found, StoredToken) else None
+
+    def revoke_token(self, token: str) -> None:
+        """Take one token back."""
+        self._db.execute("UPDATE tokens SET revoked = 1 WHERE digest = ?", (digest(token),))
+        self._seen.clear()
 
     def end_tokens(self, *, revoked: bool) -> int:
         """Expire or revoke every token; returns how many there are."""

@@ -1,0 +1,237 @@
+"""The panel in real JupyterLab, in a real browser: mouse, keyboard, both themes, and what is left in the notebook."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from notebook_fixtures import SECONDS, Lab, NotebookPage, browser, leaks, running_lab, settle
+from playwright.sync_api import Browser, expect
+
+pytestmark = pytest.mark.slow
+
+__all__ = ["browser"]  # a fixture, found by name
+
+LOGIN = "%load_ext immune_nb\n%immune login --profile sandbox"
+QUERY = "df = %immune readings vib_001 --last 1h\ndf.head(3)"
+PATIENCE = 30 * SECONDS
+Open = Callable[..., NotebookPage]
+
+
+@pytest.fixture(scope="module")
+def lab(sandbox_process, tmp_path_factory) -> Iterator[Lab]:
+    """JupyterLab, with widget state saved and the sandbox's address, but no credential, in its environment."""
+    home = tmp_path_factory.mktemp("lab")
+    yield from running_lab(
+        home, {"SANDBOX_BASE_URL": sandbox_process.base_url, "SANDBOX_TOKEN_URL": sandbox_process.token_url}
+    )
+
+
+@pytest.fixture
+def open_notebook(lab, browser: Browser) -> Iterator[Open]:
+    """Opens notebooks; at the end their pages are closed, and none of them complained or left loopback."""
+    pages: list[NotebookPage] = []
+
+    def open_it(name: str, *cells: str, width: int = 1100) -> NotebookPage:
+        if cells:
+            lab.write(name, *cells)
+        pages.append(NotebookPage(browser, lab, name, width))
+        return pages[-1]
+
+    yield open_it
+    for notebook in pages:
+        notebook.close()
+    assert [complaint for notebook in pages for complaint in notebook.complaints] == []
+    assert [url for notebook in pages for url in notebook.strangers] == []
+
+
+def with_panel(notebook: NotebookPage) -> NotebookPage:
+    """The notebook with its first cell run and the panel shown."""
+    notebook.select(0)
+    notebook.run_next()
+    notebook.page.get_by_label("API key").wait_for(timeout=PATIENCE)
+    return notebook
+
+
+def expect_login(notebook: NotebookPage) -> None:
+    """Wait until the panel says who is logged in."""
+    expect(notebook.page.get_by_text("Logged in to sandbox")).to_be_visible(timeout=PATIENCE)
+
+
+def see_frame(notebook: NotebookPage, index: int = 1) -> None:
+    """Run the query in that cell, and wait for its table and footer."""
+    notebook.select(index)
+    notebook.run_next()
+    expect(notebook.output(index).locator("table.dataframe")).to_be_visible(timeout=PATIENCE)
+    expect(notebook.output(index).get_by_text("60 rows × 7 columns · complete · sandbox")).to_be_visible()
+
+
+@pytest.mark.parametrize(("theme", "name"), [("JupyterLab Light", "light"), ("JupyterLab Dark", "dark")])
+def test_a_key_typed_and_clicked_leads_to_a_frame(open_notebook, lab, sandbox, theme, name):
+    """Panel, key, Connect, next cell, frame on the page; the saved notebook has no trace of the key (L04, L06)."""
+    lab.wear(theme)
+    notebook = with_panel(open_notebook(f"{name}.ipynb", LOGIN, QUERY))
+    notebook.shoot(f"panel_{name}")
+    notebook.page.get_by_label("API key").fill(sandbox.api_key)
+    notebook.page.get_by_role("button", name="Connect").click()
+    expect_login(notebook)
+    expect(notebook.page.get_by_label("API key")).to_have_value("")
+    see_frame(notebook)
+    notebook.shoot(f"frame_{name}")
+    notebook.save()
+    saved = lab.read(f"{name}.ipynb")
+    assert "application/vnd.jupyter.widget-state+json" in saved
+    assert not leaks(saved, sandbox.api_key)
+
+
+def test_the_keyboard_alone_is_enough(open_notebook, lab, sandbox):
+    """Tab to the field, type, Enter; letters are not notebook commands; Log out by keyboard as well."""
+    lab.wear("JupyterLab Light")
+    notebook = with_panel(open_notebook("keyboard.ipynb", LOGIN, QUERY))
+    keyboard = notebook.page.keyboard
+    notebook.select(0)
+    tab_to(notebook, notebook.page.get_by_label("Profile"))
+    keyboard.type("dd")  # in command mode this deletes the cell
+    keyboard.press("Tab")
+    keyboard.press("Tab")
+    expect(notebook.page.get_by_label("API key")).to_be_focused()
+    notebook.shoot("focus")
+    notebook.page.get_by_label("Profile").select_option("sandbox")
+    keyboard.type(f"dd{sandbox.api_key}")
+    keyboard.press("Home")
+    keyboard.press("Delete")
+    keyboard.press("Delete")
+    keyboard.press("Enter")
+    expect_login(notebook)
+    expect(notebook.page.locator(".jp-CodeCell")).to_have_count(2)
+    tab_to(notebook, notebook.page.get_by_role("button", name="Log out"))
+    keyboard.press("Enter")
+    expect(notebook.page.get_by_text("Logged out of sandbox.")).to_be_visible(timeout=PATIENCE)
+    expect(notebook.page.get_by_role("button", name="Connect")).to_be_focused()
+
+
+def tab_to(notebook: NotebookPage, target) -> None:
+    """Press Tab until the focus is there."""
+    for _ in range(40):
+        notebook.page.keyboard.press("Tab")
+        if target.evaluate("node => node === document.activeElement"):
+            return
+    pytest.fail("Tab does not get there")
+
+
+def test_a_refused_key_is_explained_in_the_panel(open_notebook, lab, sandbox):
+    """A wrong key, an empty field, then client credentials: each outcome in the panel's own words."""
+    notebook = with_panel(open_notebook("refused.ipynb", LOGIN, QUERY))
+    page = notebook.page
+    page.get_by_role("button", name="Connect").click()
+    expect(page.get_by_text("API key is empty.")).to_be_visible()
+    page.get_by_label("API key").fill("canary-wrong-key")
+    page.get_by_role("button", name="Connect").click()
+    expect(page.get_by_text("The login was refused")).to_be_visible(timeout=PATIENCE)
+    notebook.shoot("refused")
+    page.get_by_label("Method").select_option("Client credentials")
+    page.get_by_label("Client id").fill(sandbox.client_id)
+    page.get_by_label("Client secret").fill(sandbox.client_secret)
+    page.get_by_label("Client secret").press("Enter")
+    expect(page.get_by_text("min left")).to_be_visible(timeout=PATIENCE)
+    notebook.shoot("client_credentials")
+    notebook.save()
+    assert not leaks(lab.read("refused.ipynb"), "canary-wrong-key")
+    assert not leaks(lab.read("refused.ipynb"), sandbox.client_secret)
+
+
+def test_a_key_that_is_typed_and_not_sent_is_not_saved(open_notebook, lab):
+    """Saving while the field is filled leaves nothing (L05)."""
+    notebook = with_panel(open_notebook("unsent.ipynb", LOGIN))
+    notebook.page.get_by_label("API key").press_sequentially("canary-Xw93kd0Lz")
+    notebook.save()
+    assert "widget-state" in lab.read("unsent.ipynb")
+    assert not leaks(lab.read("unsent.ipynb"), "canary-Xw93kd0Lz")
+
+
+def test_the_saved_notebook_probe_can_fail(open_notebook, lab):
+    """Positive control: a value typed into an ordinary password widget is found in the saved notebook."""
+    notebook = open_notebook("control.ipynb", "import ipywidgets\nipywidgets.Password(description='Leaky')")
+    notebook.select(0)
+    notebook.run_next()
+    notebook.page.get_by_label("Leaky").press_sequentially("canary-Xw93kd0Lz")
+    notebook.page.get_by_label("Leaky").press("Tab")
+    notebook.save()
+    assert leaks(lab.read("control.ipynb"), "canary-Xw93kd0Lz")
+
+
+def test_a_busy_kernel_is_explained(open_notebook, sandbox):
+    """While a cell runs the panel says what it waits for, and logs in when the cell has ended."""
+    notebook = with_panel(open_notebook("busy.ipynb", LOGIN, "input('hold')"))
+    notebook.select(1)
+    notebook.run_next()
+    held = notebook.page.locator(".jp-Stdin-input")
+    held.wait_for(timeout=PATIENCE)
+    notebook.page.get_by_label("API key").fill(sandbox.api_key)
+    notebook.page.get_by_role("button", name="Connect").click()
+    expect(notebook.page.get_by_text("Waiting for the kernel")).to_be_visible(timeout=PATIENCE)
+    held.press("Enter")
+    expect_login(notebook)
+
+
+def test_a_restarted_kernel_retires_its_panel(open_notebook, lab):
+    """After a restart the form is gone, and the panel says to run the login again."""
+    notebook = with_panel(open_notebook("restarted.ipynb", LOGIN))
+    notebook.page.get_by_role("button", name="Restart the kernel", exact=True).click()
+    notebook.page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(notebook.page.get_by_text("This panel is from an earlier kernel.")).to_be_visible(timeout=PATIENCE)
+    expect(notebook.page.get_by_role("button", name="Connect")).to_have_count(0)
+    notebook.shoot("restarted")
+
+
+def test_a_kernel_that_was_shut_down_is_noticed_on_connect(open_notebook, lab):
+    """JupyterLab does not mark the view then; sending fails, and the panel says why."""
+    notebook = with_panel(open_notebook("shut_down.ipynb", LOGIN))
+    notebook.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    notebook.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    expect(notebook.page.get_by_text("No Kernel").first).to_be_visible(timeout=PATIENCE)
+    notebook.page.get_by_label("API key").fill("canary-Xw93kd0Lz")
+    notebook.page.get_by_role("button", name="Connect").click()
+    expect(notebook.page.get_by_text("This panel is from an earlier kernel.")).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("state_saved", [True, False])
+def test_a_reopened_panel_says_that_it_is_dead(open_notebook, lab, state_saved):
+    """With a new kernel the old panel offers no form; it says to run the login again."""
+    name = f"reopened_{state_saved}.ipynb"
+    widgets = "@jupyter-widgets/jupyterlab-manager/plugin"
+    settle(lab.root.parent, widgets, saveState=state_saved)
+    notebook = with_panel(open_notebook(name, LOGIN))
+    notebook.save()
+    notebook.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    notebook.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    expect(notebook.page.get_by_text("No Kernel").first).to_be_visible(timeout=PATIENCE)
+    notebook.close()
+    again = open_notebook(name)
+    again.complaints.clear()
+    said = "This panel is from an earlier kernel." if state_saved else "No login panel here?"
+    expect(again.page.get_by_text(said)).to_be_visible(timeout=PATIENCE)
+    expect(again.page.get_by_role("button", name="Connect")).to_have_count(0)
+    again.shoot(f"reopened_{'with' if state_saved else 'without'}_state")
+    again.complaints[:] = [text for text in again.complaints if "model not found" not in text]
+    settle(lab.root.parent, widgets, saveState=True)
+
+
+def test_a_narrow_cell_wraps(open_notebook, lab):
+    """At phone width nothing is cut off or needs sideways scrolling."""
+    lab.wear("JupyterLab Light")
+    notebook = with_panel(open_notebook("narrow.ipynb", LOGIN, width=560))
+    panel = notebook.page.locator(".immune-panel")
+    assert panel.evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert panel.evaluate(
+        "node => node.getBoundingClientRect().right <= node.parentElement.getBoundingClientRect().right"
+    )
+    notebook.shoot("narrow")
+
+
+def test_chromium_is_the_systems(browser: Browser):
+    """The browser under test is Debian's, by name."""
+    assert Path(shutil.which("chromium") or "").exists()
+    assert browser.version

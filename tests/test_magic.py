@@ -1,0 +1,345 @@
+"""The magic in a plain IPython shell, against the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import immune_nb
+from immune_nb.errors import ConfigError, LoginRejectedError, NoCredentialsError, QueryError, UnreachableError
+from immune_nb.notebook.desk import Desk
+from immune_nb.notebook.sandbox_process import SandboxProcess
+from immune_nb.notebook.show import footer
+
+FRAME_COLUMNS = ["timestamp", "sensor_id", "value", "unit", "quality", "equipment_id", "id"]
+
+
+@dataclass
+class Shell:
+    """A shell that runs cells as a notebook would."""
+
+    ip: InteractiveShell
+    capture: pytest.CaptureFixture[str]
+
+    def run(self, cell: str) -> Any:
+        """Run a cell that works; its value."""
+        result = self.ip.run_cell(cell, store_history=True)
+        assert result.success, result.error_in_exec
+        return result.result
+
+    def shown(self, cell: str) -> str:
+        """What a cell that works prints."""
+        self.capture.readouterr()
+        self.run(cell)
+        return self.capture.readouterr().out
+
+    def fails(self, cell: str) -> BaseException:
+        """Run a cell that fails; what it raised."""
+        result = self.ip.run_cell(cell, store_history=True)
+        assert result.error_in_exec is not None
+        return result.error_in_exec
+
+
+@pytest.fixture
+def shell(capsys) -> Iterator[Shell]:
+    """A fresh IPython with the extension loaded."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    ip = InteractiveShell.instance(config=config)
+    shell = Shell(ip, capsys)
+    shell.run("%load_ext immune_nb")
+    yield shell
+    ip.run_cell("%unload_ext immune_nb")
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def logged_in(shell, sandbox, monkeypatch) -> Shell:
+    """The shell, logged in to the running sandbox from the environment."""
+    monkeypatch.setenv("SANDBOX_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("SANDBOX_TOKEN_URL", sandbox.token_url)
+    monkeypatch.setenv("SANDBOX_API_KEY", sandbox.api_key)
+    shell.run("%immune login --profile sandbox")
+    return shell
+
+
+def test_login_from_the_environment_is_one_line(logged_in):
+    """Login prints who and how, and nothing else."""
+    said = logged_in.shown("%immune login --profile sandbox")
+    assert said == "Logged in to sandbox · API key\n"
+
+
+def test_login_takes_the_kind_that_is_asked_for(logged_in, sandbox, monkeypatch):
+    """`--method key` prefers the key over the stronger client credentials."""
+    monkeypatch.setenv("SANDBOX_CLIENT_ID", sandbox.client_id)
+    monkeypatch.setenv("SANDBOX_CLIENT_SECRET", sandbox.client_secret)
+    assert "client credentials" in logged_in.shown("%immune login --profile sandbox")
+    assert "API key" in logged_in.shown("%immune login --profile sandbox --method key")
+
+
+def test_without_credentials_or_a_person_login_fails_at_once(shell):
+    """Nobody to ask: the error names the variables that would help."""
+    error = shell.fails("%immune login")
+    assert type(error) is NoCredentialsError
+    assert "IMMUNE_API_KEY" in str(error)
+    assert type(shell.fails("%immune login --from prompt")) is NoCredentialsError
+
+
+def test_a_wrong_key_is_a_real_error(logged_in, monkeypatch):
+    """A refused login is no usage error, and names no key."""
+    monkeypatch.setenv("SANDBOX_API_KEY", "wrong-key-Xw93kd0Lz")
+    error = logged_in.fails("%immune login --profile sandbox")
+    assert type(error) is LoginRejectedError
+    assert "wrong-key" not in str(error)
+
+
+def test_the_line_returns_the_frame(logged_in):
+    """`df = %immune readings …` is the frame, complete, with its receipt."""
+    logged_in.run("df = %immune readings vib_001 --last 2h")
+    frame = logged_in.ip.user_ns["df"]
+    assert list(frame.columns) == FRAME_COLUMNS
+    assert frame.attrs["immune"]["complete"]
+    assert frame.attrs["immune"]["rows"] == len(frame) > 0
+
+
+def test_a_list_of_ids_is_passed_as_objects(logged_in):
+    """`{ids}` asks for each id in the list, from local and global names."""
+    logged_in.run("ids = ['vib_001', 'vib_002']")
+    logged_in.run("df = %immune readings {ids} --last 1h")
+    assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == {"vib_001", "vib_002"}
+    logged_in.run("def ask(some):\n    return get_ipython().run_line_magic('immune', 'readings {some} --last 1h')")
+    logged_in.run("df = ask(pd.Series(ids)) if 'pd' in dir() else ask(tuple(ids))")
+    assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == {"vib_001", "vib_002"}
+
+
+def test_times_are_passed_as_objects(logged_in):
+    """`--start` and `--end` take datetimes, and the range is half open."""
+    logged_in.run("import pandas as pd\nend = pd.Timestamp.now('UTC').floor('h')\nstart = end - pd.Timedelta('1h')")
+    logged_in.run("df = %immune readings vib_001 --start {start} --end $end")
+    times = logged_in.ip.user_ns["df"]["timestamp"]
+    assert times.min() >= logged_in.ip.user_ns["start"]
+    assert times.max() < logged_in.ip.user_ns["end"]
+
+
+def test_no_sensors_at_all_is_not_all_sensors(logged_in):
+    """An empty list of ids does not quietly fetch everything."""
+    logged_in.run("none = []")
+    assert type(logged_in.fails("%immune readings {none} --last 1h")) is UsageError
+
+
+@pytest.mark.parametrize(
+    "line", ["%immune readings vib_001 --last 1h --out week", "%immune week << readings vib_001 last=1h"]
+)
+def test_out_fills_a_variable_and_shows_only_the_footer(logged_in, line):
+    """`--out` and `<<` put the frame into a variable; nothing but one line is shown."""
+    said = logged_in.shown(line)
+    assert isinstance(logged_in.ip.user_ns["week"], pd.DataFrame)
+    assert said.startswith("week: ")
+    assert said.count("\n") == 1
+
+
+def test_the_footer_stands_under_the_frame(logged_in):
+    """One line, below the table: rows, completeness, profile, pages, seconds."""
+    said = logged_in.shown("%immune readings vib_001 --last 1h").splitlines()
+    assert "timestamp" in said[1]
+    assert said[-1].startswith("60 rows × 7 columns · complete · sandbox · 1 page · ")
+
+
+def test_a_limited_answer_says_that_it_is_not_whole(logged_in):
+    """`--limit` is named as the reason, with the number there is."""
+    said = logged_in.shown("df = %immune sensors --limit 3")
+    assert "3 rows" in said
+    assert "NOT complete (stopped by --limit, 68 reported)" in said
+
+
+def test_quiet_leaves_out_the_footer_and_a_semicolon_everything(logged_in):
+    """`-q` shows the frame alone; `;` shows nothing, and an assigned frame is still there."""
+    assert "rows ×" not in logged_in.shown("%immune sensors --limit 2 -q")
+    assert logged_in.shown("%immune sensors --limit 2;") == ""
+    assert logged_in.shown("df = %immune sensors --limit 2;") == ""
+    assert len(logged_in.ip.user_ns["df"]) == 2
+
+
+def test_a_silenced_line_does_not_silence_the_cell(logged_in):
+    """`;` belongs to its line: the last expression of the cell still shows."""
+    assert "42" in logged_in.shown("%immune sensors --limit 2;\n42")
+
+
+def test_verbose_tells_the_rest_of_the_receipt(logged_in):
+    """`-v` adds path, parameters and versions."""
+    said = logged_in.shown("%immune readings vib_001 --last 1h --out df -v")
+    assert "path: /readings" in said
+    assert "sensor_id vib_001" in said
+
+
+def test_alerts_and_any_path(logged_in):
+    """`alerts` filters; `get` fetches what has no helper, with filters as they stand."""
+    logged_in.run("df = %immune alerts --status active")
+    assert set(logged_in.ip.user_ns["df"]["status"]) == {"active"}
+    logged_in.run("df = %immune get /sensors status=online --limit 5")
+    assert len(logged_in.ip.user_ns["df"]) == 5
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "readings vib_001 --last 7x",
+        "readings vib_001 --start yesterday",
+        "use imune",
+        "sensors --limit none",
+        "get /sensors path=x",
+        "status --profile nowhere",
+        "login --profile nowhere",
+    ],
+)
+def test_a_users_mistake_is_one_line(logged_in, line):
+    """Bad spans, times, names and options: exactly UsageError, one line, no traceback."""
+    error = logged_in.fails(f"%immune {line}")
+    assert type(error) is UsageError
+    assert "\n" not in str(error)
+
+
+def test_what_the_service_refuses_is_a_real_error(logged_in):
+    """An unknown sensor is the service's answer: QueryError, which stops Run All by name."""
+    error = logged_in.fails("%immune readings no_such_sensor --last 1h")
+    assert type(error) is QueryError
+
+
+def test_on_failure_the_variable_is_left_alone(logged_in):
+    """Neither assignment nor `--out` touch the target when the query fails."""
+    logged_in.run("df = 'before'")
+    logged_in.fails("df = %immune readings no_such_sensor --last 1h")
+    logged_in.fails("%immune readings no_such_sensor --last 1h --out df")
+    assert logged_in.ip.user_ns["df"] == "before"
+
+
+def test_an_error_is_shown_in_one_line(logged_in, capsys):
+    """Also in Verbose mode, which would print locals."""
+    logged_in.run("%xmode Verbose")
+    capsys.readouterr()
+    logged_in.fails("%immune readings no_such_sensor --last 1h")
+    said = capsys.readouterr().out.strip()
+    assert said.startswith("QueryError: GET ")
+    assert "\n" not in said
+
+
+def test_status_profiles_use_and_logout(logged_in):
+    """The housekeeping commands tell and change who is logged in."""
+    assert "sandbox (current)" in logged_in.shown("%immune status")
+    assert "API key (current)" in logged_in.shown("%immune profiles")
+    assert "sandbox is the current profile" in logged_in.shown("%immune use sandbox")
+    assert "Logged out of sandbox" in logged_in.shown("%immune logout")
+    assert "Not logged in" in logged_in.shown("%immune status")
+    assert type(logged_in.fails("%immune sensors")) is NoCredentialsError
+    assert "Nobody was logged in" in logged_in.shown("%immune logout --all")
+
+
+def test_two_profiles_side_by_side(logged_in, sandbox, tmp_path, monkeypatch):
+    """A second profile becomes current; `--profile` asks the other for one line."""
+    profiles = tmp_path / "two.toml"
+    profiles.write_text(f'[lab]\nbase_url = "{sandbox.base_url}"\ncheck = "/sensors"\n')
+    monkeypatch.setenv("IMMUNE_NB_CONFIG", str(profiles))
+    monkeypatch.setenv("LAB_API_KEY", sandbox.api_key)
+    logged_in.run("%immune login --profile lab")
+    assert "· lab ·" in logged_in.shown("df = %immune sensors --limit 2")
+    assert "· sandbox ·" in logged_in.shown("df = %immune sensors --limit 2 --profile sandbox")
+    assert "Logged out of sandbox, lab." in logged_in.shown("%immune logout --all")
+
+
+def test_python_and_magic_share_one_login(logged_in):
+    """`immune_nb.current()` is the session the magic made."""
+    assert immune_nb.current().profile.name == "sandbox"
+
+
+def test_reload_keeps_the_login_and_unload_ends_it(logged_in):
+    """`%reload_ext` keeps everything; `%unload_ext` takes magic and login away."""
+    logged_in.run("%load_ext immune_nb")
+    logged_in.run("%reload_ext immune_nb")
+    assert "sandbox (current)" in logged_in.shown("%immune status")
+    assert logged_in.shown("df = %immune sensors --limit 2").count("rows ×") == 1
+    logged_in.run("%unload_ext immune_nb")
+    assert type(logged_in.fails("%immune status")) is UsageError
+    with pytest.raises(NoCredentialsError):
+        immune_nb.current()
+
+
+def test_help_is_shown_everywhere(shell):
+    """`%immune`, `--help` on each subcommand, and the docstring that `%immune?` prints."""
+    assert "readings of some sensors" in shell.shown("%immune")
+    for name in ("login", "status", "logout", "profiles", "use", "sensors", "readings", "alerts", "get", "sandbox"):
+        assert f"%immune {name}" in shell.shown(f"%immune {name} --help")
+    assert "readings of some sensors" in shell.ip.find_line_magic("immune").__doc__
+
+
+def test_a_cell_body_is_refused(shell):
+    """`%%immune` has no body to take yet, and says so in one line."""
+    assert type(shell.fails("%%immune get /x\nbody")) is UsageError
+
+
+def test_a_panel_is_only_a_sentence_in_a_plain_shell(shell):
+    """Where widgets cannot show, the fallback says what to do."""
+    assert "%immune login --from prompt" in shell.shown("%immune login --from panel")
+
+
+def test_an_unreachable_service_is_a_real_error(shell, monkeypatch):
+    """Nobody listens: UnreachableError, not a usage error and not silence."""
+    monkeypatch.setenv("SANDBOX_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("SANDBOX_API_KEY", "some-key")
+    assert type(shell.fails("%immune login --profile sandbox")) is UnreachableError
+
+
+@pytest.mark.slow
+def test_the_sandbox_starts_on_login_and_stops_with_the_extension(shell):
+    """`login --profile sandbox` starts one; a second login uses it; unload stops it."""
+    assert "client credentials" in shell.shown("%immune login --profile sandbox")
+    desk: Desk = shell.ip.magics_manager.registry["ImmuneMagics"].desk
+    first = desk.sandbox
+    assert first is not None
+    assert "API key" in shell.shown("%immune login --profile sandbox --method key")
+    assert desk.sandbox is first
+    assert first.profile.base_url in shell.shown("%immune sandbox status")
+    shell.run("%unload_ext immune_nb")
+    assert not first.running
+
+
+@pytest.mark.slow
+def test_stopping_the_sandbox_forgets_its_login(shell):
+    """`sandbox stop` leaves no login to a service that is gone; `start` makes a new one."""
+    shell.run("%immune login --profile sandbox")
+    assert "stopped" in shell.shown("%immune sandbox stop")
+    assert "Not logged in" in shell.shown("%immune status")
+    assert "No sandbox" in shell.shown("%immune sandbox stop")
+    assert "No sandbox" in shell.shown("%immune sandbox status")
+    assert "runs at http://127.0.0.1:" in shell.shown("%immune sandbox start")
+
+
+@pytest.mark.slow
+def test_a_sandbox_that_does_not_start_says_so():
+    """No first line in time: one clear error, and no process left behind."""
+    with pytest.raises(UnreachableError, match="did not start"):
+        SandboxProcess.start(patience=0.001)
+
+
+def test_every_footer_part_is_there():
+    """The footer's own words, from a receipt alone."""
+    receipt = {"rows": 10080, "complete": True, "stopped_by": "end", "profile": "immune", "pages": 11}
+    line = footer({**receipt, "seconds": 1.26, "calls_left": 9982, "reported_total": 10080}, 7, name="df")
+    assert line == "df: 10,080 rows × 7 columns · complete · immune · 11 pages · 1.3 s · 9,982 calls left"
+
+
+def test_config_faults_are_usage_errors(shell, tmp_path, monkeypatch):
+    """A broken profile file is the user's to mend: one line."""
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[lab]\nbase_urn = 1\n")
+    monkeypatch.setenv("IMMUNE_NB_CONFIG", str(broken))
+    error = shell.fails("%immune profiles")
+    assert type(error) is UsageError
+    assert not isinstance(error, ConfigError)

@@ -1,0 +1,252 @@
+"""Logging in, staying in, and logging out, against the sandbox as a process."""
+
+import gc
+import pickle
+import subprocess
+import sys
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+import immune_nb as im
+from immune_nb.session import Session, Sessions, connect, sessions_of
+
+
+def client(sandbox, **more):
+    return connect(sandbox.profile, client_id=sandbox.client_id, client_secret=sandbox.client_secret, **more)
+
+
+def test_every_way_in(sandbox):
+    """API key, client credentials by both methods, and a pasted token reach the same plant."""
+    from dataclasses import replace
+
+    first = client(sandbox)
+    token = first._login.keeper.token.access
+    for session in (
+        connect(sandbox.profile, api_key=sandbox.api_key),
+        connect(sandbox.profile, token=token),
+        *(
+            connect(
+                replace(sandbox.profile, client_auth=way),
+                client_id=sandbox.client_id,
+                client_secret=sandbox.client_secret,
+            )
+            for way in ("basic", "body", "auto")
+        ),
+    ):
+        assert len(session.sensors(limit=5)) == 5
+        assert session.status().verified
+        session.logout()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"api_key": "wrong-1"}, {"token": "wrong-1"}, {"client_id": "nobody", "client_secret": "wrong-1"}],
+)
+def test_a_wrong_credential_is_rejected_at_login(sandbox, wrong):
+    """LoginRejectedError at once, with the next step and without the secret."""
+    with pytest.raises(im.LoginRejectedError, match="Check") as caught:
+        connect(sandbox.profile, **wrong)
+    assert "wrong-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env", "method"),
+    [
+        ({"API_KEY": "api_key"}, "API key"),
+        ({"CLIENT_ID": "client_id", "CLIENT_SECRET": "client_secret"}, "client credentials"),
+        ({"API_KEY": "api_key", "CLIENT_ID": "client_id", "CLIENT_SECRET": "client_secret"}, "client credentials"),
+    ],
+)
+def test_the_environment_logs_in(sandbox, env, method):
+    """`<PROFILE>_…` variables, the strongest first, and the status names them."""
+    environ = {f"SANDBOX_{name}": getattr(sandbox, field) for name, field in env.items()}
+    environ |= {"SANDBOX_BASE_URL": sandbox.base_url, "SANDBOX_TOKEN_URL": sandbox.token_url}
+    status = connect("sandbox", environ=environ).status()
+    assert status.method == method
+    assert status.source.startswith("environment: SANDBOX_")
+
+
+def test_a_token_in_the_environment_logs_in(sandbox):
+    """`<PROFILE>_TOKEN` is a pasted access token; it does not renew."""
+    first = client(sandbox)
+    token = first._login.keeper.token.access.reveal()
+    session = connect("sandbox", environ={"SANDBOX_BASE_URL": sandbox.base_url, "SANDBOX_TOKEN": token})
+    assert (session.status().method, session.status().renewable) == ("access token", False)
+    with pytest.raises(im.ConfigError, match="does not renew"):
+        session.renew()
+
+
+def test_nothing_to_log_in_with_names_what_would_help():
+    """At once, and with the variables of that very profile."""
+    profile = im.Profile("my-lab", "https://lab.example")
+    with pytest.raises(im.NoCredentialsError, match="MY_LAB_CLIENT_ID with MY_LAB_CLIENT_SECRET.*MY_LAB_API_KEY"):
+        connect(profile, environ={"MY_LAB_API_KEY": ""})
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "complaint"),
+    [
+        ({"client_id": "x"}, {}, "client_id is set and client_secret is not"),
+        ({"api_key": "x", "token": "y"}, {}, "More than one"),
+        ({}, {"LAB_CLIENT_SECRET": "canary"}, "LAB_CLIENT_SECRET is set and LAB_CLIENT_ID is not"),
+        ({"api_key": "can\nary"}, {}, "line break"),
+    ],
+)
+def test_half_and_double_credentials_are_config_errors(given, environ, complaint):
+    """Nothing is sent, and no value is quoted."""
+    with pytest.raises(im.ConfigError, match=complaint) as caught:
+        connect(im.Profile("lab", "https://lab.example"), environ=environ, **given)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_method_narrows_the_environment(sandbox):
+    """`method="key"` takes the key though a stronger kind is there."""
+    environ = {**sandbox.environment, "SANDBOX_CLIENT_ID": "x", "SANDBOX_CLIENT_SECRET": "y"}
+    assert connect("sandbox", method="key", environ=environ).status().method == "API key"
+
+
+def test_twenty_threads_and_an_expired_token_make_one_token_request(sandbox):
+    """F22, at the server: the log shows one request to the token endpoint, and twenty answers."""
+    session = client(sandbox)
+    sandbox.control("POST", "tokens", action="expire")
+    before = len(sandbox.log("/oauth/token"))
+    with ThreadPoolExecutor(20) as pool:
+        frames = list(pool.map(lambda _: session.sensors(limit=5), range(20)))
+    assert all(len(frame) == 5 for frame in frames)
+    assert len(sandbox.log("/oauth/token")) - before == 1
+    assert any(entry["status"] == 401 for entry in sandbox.log("/v1/sensors"))
+
+
+def test_a_token_is_renewed_before_it_expires(sandbox):
+    """A short-lived token is replaced ahead of time: no 401 is ever seen."""
+    sandbox.breaks(token_lifetime_s=1)
+    session = client(sandbox)
+    sandbox.breaks()
+    first = session._login.keeper.token
+    session._login.keeper._clock = lambda: first.received_at + 0.95
+    session.sensors(limit=5)
+    assert session._login.keeper.token is not first
+    assert {entry["status"] for entry in sandbox.log("/v1/sensors")} == {200}
+
+
+def test_a_token_expiring_between_pages_costs_one_renewal_and_no_row(sandbox):
+    """F21: page 3 meets a dead token; one token request, a whole frame, no duplicates."""
+    session = client(sandbox)
+    before = len(sandbox.log("/oauth/token"))
+    sandbox.breaks(path="/v1/readings", after=2, next=1, tokens="expire")
+    frame = session.readings("vib_001", last="7d")
+    assert frame.attrs["immune"]["complete"]
+    assert frame.attrs["immune"]["duplicates"] == 0
+    assert len(sandbox.log("/oauth/token")) - before == 1
+
+
+@pytest.mark.parametrize("form", ["missing", "string", "float", "zero", "negative"])
+def test_an_odd_lifetime_costs_no_extra_token_requests(sandbox, form):
+    """F26: whatever `expires_in` looks like, three queries make one token request."""
+    sandbox.breaks(expires_in=form)
+    session = client(sandbox)
+    before = len(sandbox.log("/oauth/token"))
+    for _ in range(3):
+        session.sensors(limit=5)
+    assert len(sandbox.log("/oauth/token")) == before
+
+
+def test_renew_gets_another_token(sandbox):
+    """On demand, and the session goes on with it."""
+    session = client(sandbox)
+    first = session._login.keeper.token
+    session.renew()
+    assert session._login.keeper.token is not first
+    assert session.status().expires_in == pytest.approx(3600, abs=60)
+
+
+def test_after_logout_nothing_is_held_and_nothing_is_asked(sandbox):
+    """L43: a query raises, the status raises, and what signed is gone; before the logout it was there."""
+    session = client(sandbox)
+    parts = [
+        weakref.ref(part) for part in (session._login.auth, session._login.credentials, session._login.keeper.token)
+    ]
+    gc.collect()
+    assert all(part() is not None for part in parts)
+    session.logout()
+    session.logout()
+    for ask in (session.sensors, session.status, session.renew):
+        with pytest.raises(im.NoCredentialsError, match="Log in again"):
+            ask()
+    gc.collect()
+    assert [part() for part in parts] == [None, None, None]
+
+
+def test_a_session_shows_and_pickles_nothing(sandbox, session):
+    """L10, L25, L26: repr, vars and status have no secret; pickle raises."""
+    shown = repr(session) + repr(vars(session)) + repr(session.status()) + str(dir(session))
+    assert sandbox.api_key not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(session)
+
+
+def test_an_unreachable_service_is_said_so():
+    """A closed port: UnreachableError that names host and path, never the query."""
+    profile = im.Profile("lab", "http://127.0.0.1:9/v1", api_key_in="?api_key={key}", check="/sensors")
+    from immune_nb.auth.chain import find_credentials
+
+    session = Session(profile, find_credentials(profile, {}, api_key="canary"), sleep=lambda s: None)
+    with pytest.raises(im.UnreachableError, match=r"http://127.0.0.1:9/v1/sensors: cannot connect") as caught:
+        session.verify()
+    assert "canary" not in str(caught.value)
+
+
+def test_the_registry_keeps_one_login_per_profile():
+    """add uses, use chooses, drop forgets; what is not there is named."""
+    home = type("Shell", (), {})()
+    sessions = sessions_of(home)
+    assert sessions_of(home) is sessions
+    with pytest.raises(im.NoCredentialsError, match="Not logged in"):
+        sessions.current()
+
+    def login(name):
+        profile = im.Profile(name, "https://x.example")
+        from immune_nb.auth.chain import find_credentials
+
+        return Session(profile, find_credentials(profile, {}, api_key="k"), transport=httpx.MockTransport(print))
+
+    one, two = login("one"), login("two")
+    sessions.add(one)
+    sessions.add(two)
+    assert sessions.current() is two
+    assert sessions.use("one") is one
+    assert [s.profile.name for s in sessions] == ["one", "two"]
+    sessions.drop("one")
+    assert sessions.current_name is None
+    with pytest.raises(im.NoCredentialsError, match="'one'"):
+        sessions.get("one")
+    assert isinstance(sessions, Sessions)
+
+
+def test_without_ipython_connect_and_current_work(sandbox):
+    """In a plain interpreter the program itself is the home, and IPython is not even imported."""
+    program = (
+        "import sys, immune_nb as im\n"
+        "s = im.connect('sandbox')\n"
+        "assert im.current() is s and len(im.current().sensors(limit=3)) == 3\n"
+        "assert 'IPython' not in sys.modules and 'ipywidgets' not in sys.modules\n"
+        "print(im.__version__, im.Session is type(s), im.Secret)\n"
+    )
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **sandbox.environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "True" in done.stdout
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    """`import immune_nb` brings neither pandas nor httpx nor IPython; the query that needs them does."""
+    heavy = ("pandas", "pyarrow", "httpx", "authlib", "IPython", "ipywidgets", "numpy")
+    program = f"import sys, immune_nb; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,227 @@
+"""The signing transport: to one origin only, and silent about what it adds."""
+
+import logging
+import os
+import pickle
+import ssl
+
+import httpx
+import pytest
+
+from immune_nb.auth.schemes import ApiKey, Bearer
+from immune_nb.auth.secrets import Secret
+from immune_nb.auth.tokens import Token, TokenKeeper
+from immune_nb.auth.transport import CredentialTransport, QuietTransport, origin_of
+from immune_nb.errors import BadReplyError, NoCredentialsError, UnreachableError
+from immune_nb.profiles import KeyPlace
+
+CANARY = "canary-5e1b70"
+HOME = "https://api.example/v1"
+PLACES = ["Authorization: ApiKey {key}", "X-API-Key: {key}", "?api_key={key}"]
+
+
+class Wire:
+    """What reached the other side, and what it answers."""
+
+    def __init__(self, *answers):
+        self.seen = []
+        self.answers = list(answers)
+
+    def __call__(self, request):
+        self.seen.append(httpx.Request(request.method, request.url, headers=request.headers, content=request.content))
+        answer = self.answers.pop(0) if self.answers else httpx.Response(200, json={})
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def shown(self):
+        return [f"{r.url} {r.headers.raw}" for r in self.seen]
+
+
+def signing(wire, auth):
+    return CredentialTransport(auth, HOME, QuietTransport(HOME, httpx.MockTransport(wire)))
+
+
+def key(place=PLACES[0]):
+    return ApiKey(Secret(CANARY, "API key"), KeyPlace.parse(place))
+
+
+def frames_of(error):
+    """Every local of every frame of an exception and of what led to it, as text."""
+    seen, texts = [error], []
+    for one in seen:
+        seen += [e for e in (one.__cause__, one.__context__) if e is not None and e not in seen]
+        step = one.__traceback__.tb_next if one is error else one.__traceback__  # the first frame is the test's own
+        while step is not None:
+            for value in step.tb_frame.f_locals.values():
+                texts.append(repr(value))
+                if isinstance(value, httpx.Request):
+                    texts.append(f"{value.url} {value.headers.raw}")
+            step = step.tb_next
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_key_is_added_where_the_profile_says(place):
+    """Header with prefix, bare header, query parameter: each reaches the bound origin."""
+    wire = Wire()
+    response = httpx.Client(transport=signing(wire, key(place))).get(f"{HOME}/sensors?a=b%20c")
+    assert CANARY in wire.shown()[0]
+    assert wire.seen[0].url.params["a"] == "b c"
+    assert CANARY not in f"{response.request.url} {response.request.headers.raw}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example/v1/sensors",
+        "https://api.example:8443/v1/sensors",
+        "http://api.example/v1/sensors",
+        "https://sub.api.example/v1",
+        "https://api.example.evil.example/",
+    ],
+)
+@pytest.mark.parametrize("place", PLACES)
+def test_no_other_origin_gets_the_key(url, place):
+    """L33, L34: another host, port, scheme or subdomain is asked without it; the origin itself is the control."""
+    wire = Wire()
+    client = httpx.Client(transport=signing(wire, key(place)))
+    client.get(url)
+    client.get(HOME)
+    assert CANARY not in wire.shown()[0]
+    assert CANARY in wire.shown()[1]
+
+
+def test_the_default_port_is_the_same_origin():
+    """`https://api.example:443` is the bound origin."""
+    assert origin_of("https://API.example:443/x") == origin_of(HOME)
+    assert origin_of("http://api.example") != origin_of(HOME)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_no_log_shows_the_key(place, caplog):
+    """L16: httpx's log of the request has no credential; it does log, so the log was looked at."""
+    caplog.set_level(logging.DEBUG)
+    httpx.Client(transport=signing(Wire(), key(place))).get(f"{HOME}/sensors")
+    assert "api.example" in caplog.text
+    assert CANARY not in caplog.text
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "fault", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.LocalProtocolError(CANARY)]
+)
+def test_an_error_holds_no_signed_request(fault, place):
+    """L18, L22: neither the text nor any frame of the raised error has the credential; a plain client's has."""
+    wire = Wire(fault, fault)
+    with pytest.raises(UnreachableError) as ours:
+        httpx.Client(transport=signing(wire, key(place))).get(f"{HOME}/sensors")
+    assert CANARY not in str(ours.value) + frames_of(ours.value)
+    assert f"{HOME}/sensors" in str(ours.value)
+    signed = httpx.Request("GET", HOME, headers={"X-API-Key": CANARY})
+    with pytest.raises(httpx.TransportError) as plain:
+        httpx.Client(transport=httpx.MockTransport(wire)).send(signed)
+    assert CANARY in frames_of(plain.value)
+
+
+def test_a_certificate_fault_is_not_transient():
+    """F29: TLS is not retried, and the way out that is offered is a CA bundle."""
+    fault = httpx.ConnectError("certificate verify failed")
+    fault.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
+    with pytest.raises(UnreachableError, match="SSL_CERT_FILE") as caught:
+        httpx.Client(transport=signing(Wire(fault), key())).get(HOME)
+    assert not caught.value.transient
+
+
+def test_a_broken_compression_is_a_bad_reply():
+    """F10: a body that does not decompress is an error, not an empty answer."""
+    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"not gzip"))
+    with pytest.raises(BadReplyError, match="compression"):
+        httpx.Client(transport=signing(Wire(answer), key())).get(HOME)
+
+
+def test_cookies_are_not_kept():
+    """L35: what a server sets is not sent back."""
+    wire = Wire(httpx.Response(200, headers={"Set-Cookie": "a=b"}))
+    client = httpx.Client(transport=signing(wire, key()))
+    client.get(HOME)
+    client.get(HOME)
+    assert "cookie" not in wire.seen[1].headers
+
+
+def test_a_401_renews_once_and_sends_again():
+    """The old token is refused, a new one is had, and the request goes out once more with it."""
+    wire = Wire(httpx.Response(401), httpx.Response(200, json={"n": 1}))
+    keeper = TokenKeeper(lambda: Token(Secret("new")), Token(Secret("old")))
+    response = httpx.Client(transport=signing(wire, Bearer(keeper))).post(HOME, json={"v": 1})
+    assert response.json() == {"n": 1}
+    assert [r.headers["Authorization"] for r in wire.seen] == ["Bearer old", "Bearer new"]
+    assert [r.content for r in wire.seen] == [b'{"v":1}', b'{"v":1}']
+
+
+def test_a_second_401_is_the_answer():
+    """A server that refuses every token is not asked for ever."""
+    wire = Wire(*(httpx.Response(401) for _ in range(5)))
+    keeper = TokenKeeper(lambda: Token(Secret("new")), Token(Secret("old")))
+    assert httpx.Client(transport=signing(wire, Bearer(keeper))).get(HOME).status_code == 401
+    assert len(wire.seen) == 2
+
+
+def test_a_failed_renewal_leaves_no_token_in_the_frames():
+    """L22: the error of a renewal after a 401 does not carry the request signed with the old token."""
+    wire = Wire(httpx.Response(401))
+
+    def obtain():
+        raise UnreachableError("down")
+
+    keeper = TokenKeeper(obtain, Token(Secret(CANARY)))
+    with pytest.raises(UnreachableError) as caught:
+        httpx.Client(transport=signing(wire, Bearer(keeper))).get(HOME)
+    assert CANARY in wire.shown()[0]
+    assert CANARY not in frames_of(caught.value)
+
+
+def test_closing_lets_go_of_the_credential():
+    """L43: a closed transport signs no more."""
+    wire = Wire()
+    transport = signing(wire, key())
+    transport.close()
+    transport.handle_request(httpx.Request("GET", HOME))
+    assert CANARY not in wire.shown()[0]
+
+
+def test_a_forked_child_has_no_pool():
+    """F39: a child refuses before it could read another's bytes."""
+    transport = QuietTransport(HOME, httpx.MockTransport(Wire()))
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            transport.handle_request(httpx.Request("GET", HOME))
+        except NoCredentialsError:
+            os.write(writer, b"refused")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 20) == b"refused"
+
+
+@pytest.mark.parametrize("thing", [key(), signing(Wire(), key()), Bearer(TokenKeeper(None))])
+def test_nothing_that_signs_pickles(thing):
+    """L26: an httpx.Auth would pickle with its secret; ours raise."""
+    with pytest.raises(TypeError):
+        pickle.dumps(thing)
+
+
+def test_loopback_goes_through_no_proxy(monkeypatch):
+    """L37: the environment's proxy applies to the world and not to this machine."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    def pool(url):
+        return type(QuietTransport(url)._inner._pool).__name__
+
+    assert pool("http://127.0.0.1:80/v1") == "ConnectionPool"
+    assert pool(HOME) == "HTTPProxy"
+    monkeypatch.setenv("NO_PROXY", "api.example")
+    assert pool(HOME) == "ConnectionPool"
