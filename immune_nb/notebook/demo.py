@@ -18,6 +18,7 @@ from immune_nb.notebook.sandbox_process import SandboxProcess
 
 __all__ = ["main", "sandbox_environment"]
 
+NO_CDN = dict.fromkeys(("mathjax_url", "require_js_url", "mermaid_js_url", "mermaid_layout_elk_js_url"), "")
 DESCRIBE = """
 for _name, _frame in list(globals().items()):
     _receipt = getattr(_frame, "attrs", {}).get("immune")
@@ -100,7 +101,7 @@ def _execute(path: Path, folder: Path) -> int:
 def _page(notebook: Any, target: Path) -> Path:
     from nbconvert import HTMLExporter
 
-    body, _ = HTMLExporter(mathjax_url="", require_js_url="").from_notebook_node(notebook)
+    body, _ = HTMLExporter(**NO_CDN).from_notebook_node(notebook)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(body, encoding="utf-8")
     return target.resolve()

@@ -1,13 +1,10 @@
 // The login panel. What is typed into the secret field lives in that field and in one message, sent on submit;
 // it is never part of the model, so it is in no widget state and no saved notebook.
 
-const LABELS = {
-  key: ["API key"],
-  client: ["Client credentials", "Client secret"],
-  token: ["Access token"],
-};
-const SECRET_FIELD = { key: "API key", client: "Client secret", token: "Access token" };
+const METHODS = { key: "API key", client: "Client credentials", token: "Access token" };
+const SECRETS = { key: "API key", client: "Client secret", token: "Access token" };
 const PATIENCE = 2000; // ms until a silent kernel is explained
+const WAITING = "Waiting for the kernel: it answers when the running cell has ended. After a restart, run %immune login again.";
 
 const element = (tag, properties = {}, ...children) => {
   const node = Object.assign(document.createElement(tag), properties);
@@ -37,7 +34,7 @@ function build(model) {
   const quiet = { autocomplete: "off", spellcheck: false, autocapitalize: "off" };
   const ui = {
     profile: row(element("select", {}, ...choices(profiles.map((p) => [p.name, p.name]), model.get("profile"))), "Profile"),
-    method: row(element("select", {}, ...choices(Object.entries(LABELS).map(([k, v]) => [k, v[0]]), model.get("method"))), "Method"),
+    method: row(element("select", {}, ...choices(Object.entries(METHODS), model.get("method"))), "Method"),
     client: row(element("input", { type: "text", ...quiet }), "Client id"),
     secret: row(element("input", { type: "password", ...quiet }), ""),
     host: element("span", { className: "immune-host" }),
@@ -77,7 +74,7 @@ function render({ model, el }) {
     clearTimeout(waiting);
     ui.form.ariaBusy = String(on);
     ui.connect.ariaDisabled = String(on);
-    waiting = on ? setTimeout(() => say("Waiting for the kernel: it answers when the running cell has ended."), PATIENCE) : null;
+    waiting = on ? setTimeout(() => say(WAITING), PATIENCE) : null;
   };
 
   const chosen = () => model.get("profiles").find((p) => p.name === ui.profile.field.value) ?? {};
@@ -88,7 +85,7 @@ function render({ model, el }) {
     const method = ui.method.field.value;
     ui.host.textContent = profile.host ?? "";
     ui.client.node.hidden = method !== "client";
-    ui.secret.label.textContent = SECRET_FIELD[method];
+    ui.secret.label.textContent = SECRETS[method];
     ui.hint.textContent = profile.hint ?? "";
     ui.hint.hidden = !profile.hint;
     ui.logout.hidden = !login;
