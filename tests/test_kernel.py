@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import nbformat
 import psutil
@@ -163,48 +163,54 @@ def test_the_notebook_probe_can_fail(sandbox):
 
 
 class Kernel:
-    """A kernel that a person sits at: it may ask for input."""
+    """A kernel that a person sits at, so that it may ask for input, and a second front end that listens."""
 
-    def __init__(self, client: BlockingKernelClient) -> None:
+    def __init__(self, client: BlockingKernelClient, witness: BlockingKernelClient) -> None:
         self._client = client
-        self.heard: list[dict] = []
+        self._witness = witness
 
     def run(self, code: str) -> list[dict]:
         """Run code; the messages it caused."""
         seen: list[dict] = []
         reply = self._client.execute_interactive(code, allow_stdin=True, output_hook=seen.append, timeout=60)
-        self.heard += seen
         assert reply["content"]["status"] == "ok", reply["content"]
         return seen
+
+    def broadcast(self) -> str:
+        """All that the second front end has heard, whoever caused it."""
+        heard: list[dict] = []
+        self.run("print('so far')")
+        while not heard or heard[-1]["content"].get("text") != "so far\n":
+            heard.append(self._witness.get_iopub_msg(timeout=60))
+        return json.dumps(heard, default=str)
 
     def value(self, code: str) -> str:
         """What code prints."""
         return "".join(m["content"]["text"] for m in self.run(code) if m["msg_type"] == "stream").strip()
 
-    def comm(self, model_id: str, content: dict) -> None:
-        """Send a widget a custom message, as its front end would."""
-        message = {"comm_id": model_id, "data": {"method": "custom", "content": content}}
+    def comm(self, model_id: str, data: dict) -> None:
+        """Send a widget a message, as its front end would."""
+        message = {"comm_id": model_id, "data": data}
         self._client.shell_channel.send(self._client.session.msg("comm_msg", message))
 
 
 @pytest.fixture
 def start_kernel(environment) -> Iterator[Callable[[], tuple[Kernel, KernelManager]]]:
     """Starts kernels, and ends those that still run."""
-    managers: list[tuple[KernelManager, BlockingKernelClient]] = []
+    with contextlib.ExitStack() as stack:
 
-    def start(**extra: str) -> tuple[Kernel, KernelManager]:
-        manager = KernelManager(kernel_name="python3")
-        manager.start_kernel(env={**os.environ, **environment, **extra})
-        client = manager.client()
-        client.start_channels()
-        managers.append((manager, client))
-        client.wait_for_ready(timeout=60)
-        return Kernel(client), manager
+        def start(**extra: str) -> tuple[Kernel, KernelManager]:
+            manager = KernelManager(kernel_name="python3")
+            manager.start_kernel(env={**os.environ, **environment, **extra})
+            stack.callback(manager.shutdown_kernel, now=True)
+            clients = manager.client(), manager.client()
+            for client in clients:
+                client.start_channels()
+                stack.callback(client.stop_channels)
+                client.wait_for_ready(timeout=60)
+            return Kernel(*clients), manager
 
-    yield start
-    for manager, client in managers:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+        yield start
 
 
 def test_the_panel_shows_where_a_person_can_act(start_kernel):
@@ -223,10 +229,18 @@ def test_a_key_typed_into_the_panel_is_broadcast_nowhere(start_kernel, sandbox):
     kernel.run("%load_ext immune_nb\n%immune login --profile sandbox")
     model = kernel.value("print(get_ipython().magics_manager.registry['ImmuneMagics'].desk.panel.model_id)")
     typed = {"do": "connect", "profile": "sandbox", "method": "key", "client_id": "", "secret": sandbox.api_key}
-    kernel.comm(model, typed)
+    kernel.comm(model, {"method": "custom", "content": typed})
     assert "API key" in kernel.value("import immune_nb; print(immune_nb.current().status().method)")
     kernel.run("import ipywidgets, json; print(json.dumps(ipywidgets.Widget.get_manager_state()))")
-    assert not leaks(json.dumps(kernel.heard, default=str), sandbox.api_key)
+    assert not leaks(kernel.broadcast(), sandbox.api_key)
+
+
+def test_the_broadcast_probe_can_fail(start_kernel, sandbox):
+    """Positive control: a key typed into an ordinary password widget is echoed to every front end."""
+    kernel, _ = start_kernel()
+    model = kernel.value("import ipywidgets; w = ipywidgets.Password(); print(w.model_id)")
+    kernel.comm(model, {"method": "update", "state": {"value": sandbox.api_key}, "buffer_paths": []})
+    assert leaks(kernel.broadcast(), sandbox.api_key)
 
 
 def test_the_kernels_sandbox_dies_with_a_killed_kernel(start_kernel, tmp_path):
@@ -247,8 +261,18 @@ def test_loading_imports_nothing_heavy(start_kernel):
     assert kernel.value(f"print([m for m in {heavy} if m in set(sys.modules) - before])") == "[]"
 
 
-def test_nothing_of_ours_is_written_to_disk(environment, tmp_path, sandbox):
-    """A login and a query leave no file with the key under the kernel's folders (L41)."""
+def test_nothing_of_ours_is_written_to_disk(environment, clean_environment, sandbox):
+    """A login and a query leave no file with the key under HOME and IPython's folders (L41); the probe can fail."""
+
+    def found() -> bool:
+        files = [path for path in clean_environment.rglob("*") if path.is_file()]
+        assert files
+        return any(sandbox.api_key.encode() in path.read_bytes() for path in files)
+
     Run(("%load_ext immune_nb\n%immune login --profile sandbox", "%immune sensors"), environment)
-    files = [path for path in Path(tmp_path).rglob("*") if path.is_file()]
-    assert not any(sandbox.api_key.encode() in path.read_bytes() for path in files)
+    assert not found()
+    Run(
+        ("import os, pathlib\npathlib.Path.home().joinpath('x').write_text(os.environ['SANDBOX_API_KEY'])",),
+        environment,
+    )
+    assert found()

@@ -8,8 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -80,28 +78,3 @@ def test_a_missing_dependency_is_one_line():
     bare = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     assert (bare.returncode, bare.stdout, bare.stderr.count("\n")) == (1, "", 1)
     assert 'pip install "immune_nb[sandbox]"' in bare.stderr
-
-
-@pytest.mark.slow
-def test_three_hundred_full_pages_a_second():
-    """After warm-up, 16 connections get at least 300 pages of 1,000 readings a second."""
-    with started("--now", "2024-01-20T15:30:00Z") as (_, line):
-
-        def ask(count: int) -> None:
-            connection, headers = connect(line)
-            for day in range(count):
-                query = f"sensor_id=vib_001&limit=1000&start_time=2024-01-{day % 15 + 1:02d}T00:00:00Z"
-                connection.request("GET", f"/v1/readings?{query}", headers=headers)
-                reply = connection.getresponse()
-                assert reply.status == 200
-                assert len(reply.read()) > 100_000
-            connection.close()
-
-        ask(15)
-        threads = [threading.Thread(target=ask, args=[60]) for _ in range(16)]
-        began = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert 16 * 60 / (time.perf_counter() - began) >= 300
