@@ -65,17 +65,24 @@ def connect(
     client_id: str | None = None,
     client_secret: str | Secret | None = None,
     scopes: Sequence[str] | None = None,
+    remember: bool = False,
 ) -> Session:
     """Log in to an API, and make that the current session of this kernel.
 
     Args and errors are those of `immune_nb.session.connect`. With no credential given, the environment's is used.
     """
-    from immune_nb import session
+    from immune_nb import session, sessions
 
     login = session.connect(
-        profile, api_key=api_key, token=token, client_id=client_id, client_secret=client_secret, scopes=scopes
+        profile,
+        api_key=api_key,
+        token=token,
+        client_id=client_id,
+        client_secret=client_secret,
+        scopes=scopes,
+        remember=remember,
     )
-    session.sessions_of(_home()).add(login)
+    sessions.sessions_of(_home()).add(login)
     return login
 
 
@@ -85,7 +92,7 @@ def current() -> Session:
     Raises:
         NoCredentialsError: There is none.
     """
-    from immune_nb.session import sessions_of
+    from immune_nb.sessions import sessions_of
 
     return sessions_of(_home()).current()
 

@@ -85,7 +85,15 @@ class SessionExpiredError(LoginError):
 
 
 class QueryError(ImmuneError):
-    """The question is wrong: a bad argument, or the service says it knows no such thing."""
+    """The question is wrong: a bad argument, or the service says it knows no such thing.
+
+    Attributes:
+        status: HTTP status of the service's answer; None when nothing was sent.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class ServiceError(ImmuneError):

@@ -36,6 +36,7 @@ __all__ = [
     "SANDBOX",
     "KeyPlace",
     "Profile",
+    "check_url",
     "config_file",
     "find_profile",
     "is_loopback",
@@ -78,7 +79,8 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def _check_url(label: str, url: str | None) -> None:
+def check_url(label: str, url: str | None) -> None:
+    """Raise ConfigError unless `url`, called `label`, is a whole https address, or http on loopback; None passes."""
     if url is None:
         return
     try:
@@ -126,11 +128,15 @@ class Profile:
         revoke_url: Revocation endpoint (RFC 7009).
         redirect_uri: Redirect URI as registered, when the server wants a fixed one.
         scopes: Scopes to ask for.
+        resources: APIs the token is for (RFC 8707), where the server serves several.
+        client_id: OAuth client id, where it is no secret and the same for everybody.
         client_auth: How the client secret reaches the token endpoint (RFC 6749 2.3.1): ``basic``, ``body``,
             or ``auto``: Basic first, the body when that is refused.
         api_key_in: Where an API key goes: ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"``,
             ``"?api_key={key}"``.
         paths: Paths of the documented collections, where they differ from IMMUNE's.
+        hub_token: Field of JupyterHub's ``auth_state`` that holds a token for this API. None: the hub's login is not
+            passed on.
         check: A cheap path that needs a login; a login is tried against it. None: the first query tells.
         read_only: Refuse requests that change something.
 
@@ -147,9 +153,12 @@ class Profile:
     revoke_url: str | None = None
     redirect_uri: str | None = None
     scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    client_id: str | None = None
     client_auth: str = "auto"
     api_key_in: str = "Authorization: ApiKey {key}"
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
+    hub_token: str | None = None
     check: str | None = None
     read_only: bool = False
 
@@ -157,13 +166,14 @@ class Profile:
         if not re.fullmatch(r"[A-Za-z][\w-]*", str(self.name), re.ASCII):
             raise ConfigError(f"Profile name {self.name!r} is not a name.", hint="Use letters, digits, - and _.")
         for url in URL_FIELDS:
-            _check_url(f"{self.name}.{url}", getattr(self, url))
+            check_url(f"{self.name}.{url}", getattr(self, url))
         self._set("base_url", self.base_url.rstrip("/"))
         if self.client_auth not in CLIENT_AUTH:
             raise ConfigError(f"{self.name}.client_auth is {self.client_auth!r}.", hint="Use basic, body or auto.")
         self._set("client_auth", CLIENT_AUTH[self.client_auth])
-        scopes: object = self.scopes  # TOML and people write "read write" too
-        self._set("scopes", tuple(scopes.split() if isinstance(scopes, str) else self.scopes))
+        for name in ("scopes", "resources"):
+            words: object = getattr(self, name)  # TOML and people write "read write" too
+            self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
         KeyPlace.parse(self.api_key_in)
 

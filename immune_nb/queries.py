@@ -201,7 +201,7 @@ class Queries:
             self.profile.paths["predictions"], PREDICTIONS, [as_params(filters)], limit=limit, partial=partial
         )
 
-    def get(self, path: str, *, limit: int | None = None, partial: bool = False, **params: Filter) -> pd.DataFrame:
+    def get(self, path: str, /, *, limit: int | None = None, partial: bool = False, **params: Filter) -> pd.DataFrame:
         """Fetch any endpoint as a frame. Records and paging are found in the answer.
 
         Args:

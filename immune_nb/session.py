@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import NoReturn
 
-from immune_nb.auth.chain import Credentials, Login, find_credentials, log_in
+from immune_nb.auth import keep
+from immune_nb.auth.chain import Credentials, find_credentials
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.login import Login, log_in
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
 from immune_nb.errors import ConfigError, NoCredentialsError
@@ -17,9 +21,7 @@ from immune_nb.fetch.client import Client
 from immune_nb.profiles import Profile, find_profile
 from immune_nb.queries import Queries
 
-__all__ = ["Session", "Sessions", "Status", "connect", "sessions_of"]
-
-REGISTRY = "_immune_sessions"
+__all__ = ["Session", "Status", "connect"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Status:
     Args:
         profile: Name of the profile.
         base_url: The API it is for.
-        method: ``API key``, ``access token`` or ``client credentials``.
+        method: ``API key``, ``access token``, ``client credentials``, ``browser sign-in`` or ``device sign-in``.
         account: Who is logged in, where that is known.
         scopes: Scopes granted, or asked for when the server does not say.
         source: Where the credential came from.
@@ -37,6 +39,8 @@ class Status:
         renewable: Whether it renews itself.
         verified: Whether the service has accepted it.
         calls_left: Calls the service still allows; None when it does not say.
+        remembered: Where it is kept beyond this kernel; empty when it is not.
+        skipped: The links of the chain before this one, and why they had nothing.
     """
 
     profile: str
@@ -49,6 +53,8 @@ class Status:
     renewable: bool
     verified: bool
     calls_left: int | None
+    remembered: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 class Session(Queries):
@@ -57,6 +63,7 @@ class Session(Queries):
     Args:
         profile: Where.
         credentials: Who.
+        client: The client at the authorization server, when it is there already.
         transport: What sends, instead of a connection pool.
         clock: Unix seconds, as `time.time` gives.
         sleep: Waits that many seconds.
@@ -70,22 +77,23 @@ class Session(Queries):
         profile: Profile,
         credentials: Credentials,
         *,
+        client: OAuthClient | None = None,
         transport: Transport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        login = log_in(profile, credentials, transport=transport, clock=clock)
+        login = log_in(profile, credentials, client=client, transport=transport, clock=clock)
         self._open: Login | None = login
         quiet = QuietTransport(profile.base_url, transport)
-        client = Client(
+        sender = Client(
             profile.base_url,
             CredentialTransport(login.auth, profile.base_url, quiet),
             private_param=profile.key_place.name if profile.key_place.in_query else "",
             clock=clock,
             sleep=sleep,
         )
-        super().__init__(profile, client, account=credentials.client_id, clock=clock)
-        self._close = weakref.finalize(self, _close, client, login)  # also when nobody holds the session any more
+        super().__init__(profile, sender, account=_account(login), clock=clock)
+        self._close = weakref.finalize(self, _close, sender, login)  # also when nobody holds the session any more
 
     def verify(self) -> None:
         """Try the login where that is cheap: a token for client credentials, and the profile's check path.
@@ -108,13 +116,15 @@ class Session(Queries):
             profile=self.profile.name,
             base_url=self.profile.base_url,
             method=credentials.method,
-            account=credentials.client_id,
+            account=_account(self._login),
             scopes=(token.scopes if token else ()) or (self.profile.scopes if keeper else ()),
             source=credentials.source,
             expires_in=keeper.seconds_left() if keeper else None,
             renewable=bool(keeper and keeper.is_renewable),
             verified=self._client.is_proven,
             calls_left=self._client.calls_left,
+            remembered=keep.place() if credentials.is_remembered else "",
+            skipped=credentials.skipped,
         )
 
     def renew(self) -> None:
@@ -129,10 +139,52 @@ class Session(Queries):
             raise ConfigError(f"An {self._login.credentials.method} does not renew.", hint="Log in with another.")
         keeper.replace(keeper.token)
 
-    def logout(self) -> None:
-        """End the login: drop the secrets, close the connections. What is asked afterwards raises."""
-        self._close()
+    def remember(self) -> str:
+        """Keep this login beyond the kernel: in the keyring where there is one, else in a private file.
+
+        Returns:
+            Where, in words.
+
+        Raises:
+            ConfigError: It cannot be kept, or what keeps it is not installed.
+        """
+        login, who = self._login, self._login.credentials
+        if find_spec("filelock") is None:
+            raise ConfigError("Nothing to remember logins with.", hint='Run: pip install "immune_nb[remember]"')
+        token = login.keeper.token if login.keeper and not who.client_secret else who.token
+        record = keep.Record(
+            key=who.key, token=token, client_id=who.client_id, client_secret=who.client_secret, sign_in=who.sign_in
+        )
+        place = keep.remember(self.profile, record)
+        self._open = login.remembered(self.profile)
+        return place
+
+    def close(self) -> None:
+        """Drop the secrets and close the connections; nothing is revoked, and what is remembered stays."""
         self._open = None
+        self._close()
+
+    def logout(self, *, revoke: bool = True) -> str:
+        """End the login: revoke what can be revoked, drop the secrets, close the connections, forget it on disk.
+
+        What is asked afterwards raises. The local part always happens.
+
+        Args:
+            revoke: Ask the server to revoke the tokens (RFC 7009).
+
+        Returns:
+            What came of the revocation, in words; empty when there was nothing to do.
+        """
+        login, self._open = self._open, None
+        if login is None:
+            return ""
+        try:
+            said = login.revoke() if revoke else "not revoked"
+            if login.credentials.is_remembered:
+                keep.forget(self.profile)
+        finally:
+            self._close()
+        return said
 
     @property
     def _login(self) -> Login:
@@ -148,54 +200,6 @@ class Session(Queries):
         raise TypeError("A login cannot be pickled or copied.")
 
 
-class Sessions:
-    """The logins of one kernel: one per profile, of which one is current."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Session] = {}
-        self.current_name: str | None = None
-
-    def current(self) -> Session:
-        """The login in use.
-
-        Raises:
-            NoCredentialsError: There is none.
-        """
-        if self.current_name is None:
-            raise NoCredentialsError("Not logged in.", hint="Run %immune login, or connect().")
-        return self._by_name[self.current_name]
-
-    def get(self, name: str) -> Session:
-        """The login to that profile.
-
-        Raises:
-            NoCredentialsError: There is none.
-        """
-        if name not in self._by_name:
-            raise NoCredentialsError(f"Not logged in to {name!r}.", hint=f"Run %immune login --profile {name}.")
-        return self._by_name[name]
-
-    def add(self, session: Session) -> None:
-        """Keep a login, in place of an earlier one to the same profile, and use it."""
-        self._by_name[session.profile.name] = session
-        self.current_name = session.profile.name
-
-    def use(self, name: str) -> Session:
-        """Make the login to that profile the current one; see `get`."""
-        session = self.get(name)
-        self.current_name = name
-        return session
-
-    def drop(self, name: str) -> None:
-        """Forget the login to that profile, if there is one."""
-        self._by_name.pop(name, None)
-        if self.current_name == name:
-            self.current_name = None
-
-    def __iter__(self) -> Iterator[Session]:
-        return iter(list(self._by_name.values()))
-
-
 def connect(
     profile: str | Profile = "immune",
     *,
@@ -205,6 +209,7 @@ def connect(
     client_secret: str | Secret | None = None,
     scopes: Sequence[str] | None = None,
     method: str | None = None,
+    remember: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Session:
     """Log in to an API.
@@ -216,7 +221,8 @@ def connect(
         client_id: OAuth client id, with `client_secret`.
         client_secret: OAuth client secret.
         scopes: Scopes to ask for, instead of the profile's.
-        method: Take only this kind from the environment: ``key``, ``token`` or ``client``.
+        method: Take only this kind from the chain: ``key``, ``token``, ``client``, ``browser`` or ``device``.
+        remember: Keep the login beyond this kernel; see `Session.remember`.
         environ: Environment variables; `os.environ` when not given.
 
     Returns:
@@ -246,18 +252,19 @@ def connect(
     session = Session(where, who)
     try:
         session.verify()
+        if remember:
+            session.remember()
     except BaseException:
-        session.logout()
+        session.close()
         raise
     return session
+
+
+def _account(login: Login) -> str:
+    token = login.keeper.token if login.keeper else None
+    return (token.account if token else "") or login.credentials.client_id
 
 
 def _close(client: Client, login: Login) -> None:
     client.close()
     login.close()
-
-
-def sessions_of(home: object) -> Sessions:
-    """The logins that belong to `home`, the kernel's shell, for as long as it lives."""
-    sessions: Sessions = vars(home).setdefault(REGISTRY, Sessions())
-    return sessions

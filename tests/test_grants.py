@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 import immune_nb as im
-from immune_nb.auth.grants import ClientCredentials
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.grants import client_credentials
 from immune_nb.auth.secrets import Secret
 from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, UnreachableError
 
@@ -39,7 +40,8 @@ class Endpoint:
 
 def grant(endpoint, **more):
     transport = httpx.MockTransport(endpoint)
-    return ClientCredentials(profile(**more), "an id", Secret(CANARY), transport=transport, clock=lambda: 5.0)
+    client = OAuthClient(profile(**more), "an id", Secret(CANARY), transport=transport, clock=lambda: 5.0)
+    return lambda: client_credentials(client)
 
 
 def test_the_body_carries_the_client():
@@ -117,4 +119,4 @@ def test_a_profile_without_a_token_endpoint_says_what_to_set():
     """Nothing is sent; the message names the field and the variable."""
     lonely = im.Profile("lab", "https://api.example")
     with pytest.raises(ConfigError, match="token_url.*LAB_TOKEN_URL"):
-        ClientCredentials(lonely, "id", Secret("s"))
+        client_credentials(OAuthClient(lonely, "id", Secret("s")))

@@ -203,12 +203,12 @@ def start_kernel(environment) -> Iterator[Callable[[], tuple[Kernel, KernelManag
             manager = KernelManager(kernel_name="python3")
             manager.start_kernel(env={**os.environ, **environment, **extra})
             stack.callback(manager.shutdown_kernel, now=True)
-            clients = manager.client(), manager.client()
-            for client in clients:
-                client.start_channels()
-                stack.callback(client.stop_channels)
-                client.wait_for_ready(timeout=60)
-            return Kernel(*clients), manager
+            client, witness = manager.client(), manager.client()
+            for one, talks in ((client, True), (witness, False)):
+                one.start_channels(shell=talks, stdin=talks, hb=talks, control=talks)
+                stack.callback(one.stop_channels)
+            client.wait_for_ready(timeout=60)
+            return Kernel(client, witness), manager
 
         yield start
 

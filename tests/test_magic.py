@@ -130,6 +130,12 @@ def test_times_are_passed_as_objects(logged_in):
     assert times.max() < logged_in.ip.user_ns["end"]
 
 
+def test_words_and_the_sensor_filter_add_up(logged_in):
+    """`sensor=` beside a word asks for both, and is no crash."""
+    logged_in.run("df = %immune readings vib_001 sensor=vib_002 --last 1h")
+    assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == {"vib_001", "vib_002"}
+
+
 def test_no_sensors_at_all_is_not_all_sensors(logged_in):
     """An empty list of ids does not quietly fetch everything."""
     logged_in.run("none = []")

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 import immune_nb as im
-from immune_nb.session import Session, Sessions, connect, sessions_of
+from immune_nb.session import Session, connect
+from immune_nb.sessions import Sessions, sessions_of
 
 
 def client(sandbox, **more):
@@ -91,7 +92,6 @@ def test_nothing_to_log_in_with_names_what_would_help():
     [
         ({"client_id": "x"}, {}, "client_id is set and client_secret is not"),
         ({"api_key": "x", "token": "y"}, {}, "More than one"),
-        ({}, {"LAB_CLIENT_SECRET": "canary"}, "LAB_CLIENT_SECRET is set and LAB_CLIENT_ID is not"),
         ({"api_key": "can\nary"}, {}, "line break"),
     ],
 )
@@ -99,6 +99,13 @@ def test_half_and_double_credentials_are_config_errors(given, environ, complaint
     """Nothing is sent, and no value is quoted."""
     with pytest.raises(im.ConfigError, match=complaint) as caught:
         connect(im.Profile("lab", "https://lab.example"), environ=environ, **given)
+    assert "canary" not in str(caught.value)
+
+
+def test_half_a_pair_in_the_environment_is_named_and_not_quoted():
+    """A forgotten variable is what the message says, beside every other link."""
+    with pytest.raises(im.NoCredentialsError, match="LAB_CLIENT_SECRET is set and LAB_CLIENT_ID is not") as caught:
+        connect(im.Profile("lab", "https://lab.example"), environ={"LAB_CLIENT_SECRET": "canary"})
     assert "canary" not in str(caught.value)
 
 

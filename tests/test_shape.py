@@ -18,16 +18,25 @@ FLOORS = {
     "answers": 4,
     "queries": 4,
     "session": 5,
+    "sessions": 5,
+    "pending": 5,
     "notebook": 6,
     "__init__": 6,
 }
-BESIDE = {("queries", "answers"), ("frames", "errors"), ("__init__", "notebook")}  # on one floor, in this direction
+BESIDE = {
+    ("queries", "answers"),
+    ("pending", "session"),
+    ("sessions", "session"),
+    ("frames", "errors"),
+    ("__init__", "notebook"),
+}  # on one floor, in this direction
 FENCES = {
     "httpx": {"auth", "fetch", "sandbox"},
     "authlib": {"auth", "sandbox"},
     "keyring": {"auth"},
     "tenacity": {"fetch"},
-    "platformdirs": {"profiles"},
+    "filelock": {"auth"},
+    "platformdirs": {"auth", "profiles"},
     "pyarrow": {"frames"},
     "pandas": {"frames", "notebook"},
     "IPython": {"notebook"},

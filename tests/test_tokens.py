@@ -69,7 +69,7 @@ def test_twenty_threads_make_one_request():
     """F22: whoever waits adopts the winner's token."""
     calls, gate = [], threading.Barrier(20)
 
-    def obtain():
+    def obtain(_):
         calls.append(1)
         return token()
 
@@ -102,7 +102,7 @@ def test_a_failed_renewal_reaches_every_waiter_as_its_own_error():
     """One request fails for all, and no two threads raise the same object."""
     entered, leave = threading.Event(), threading.Event()
 
-    def obtain():
+    def obtain(_):
         entered.set()
         leave.wait(10)
         raise LoginRejectedError("refused", hint="ask somebody")
@@ -121,7 +121,7 @@ def test_a_token_due_but_alive_survives_an_outage():
     """The token endpoint is down: what is still good is used, what has run out is not."""
     now = [0.0]
 
-    def obtain():
+    def obtain(_):
         raise UnreachableError("down")
 
     keeper = TokenKeeper(obtain, token(100), clock=lambda: now[0])
@@ -135,7 +135,7 @@ def test_a_token_due_but_alive_survives_an_outage():
 def test_replace_adopts_what_another_thread_already_got():
     """A 401 with an old token takes the newer one that is there, without a request."""
     newer, older = token(), token()
-    keeper = TokenKeeper(lambda: pytest.fail("no request is needed"), newer, clock=lambda: 0.0)
+    keeper = TokenKeeper(lambda _: pytest.fail("no request is needed"), newer, clock=lambda: 0.0)
     assert keeper.replace(older) is newer
 
 
@@ -149,7 +149,7 @@ def test_a_pasted_token_is_used_until_it_fails_and_then_says_so():
 
 def test_a_keeper_forgets():
     """L43: after a logout neither the token nor the way to another is held."""
-    keeper = TokenKeeper(token, token())
+    keeper = TokenKeeper(lambda _: token(), token())
     keeper.forget()
     assert keeper.token is None
     with pytest.raises(SessionExpiredError):
@@ -158,14 +158,14 @@ def test_a_keeper_forgets():
 
 def test_an_unexpected_fault_wakes_the_waiters():
     """A bug in a grant is an error for whoever waits, not a hang."""
-    keeper = TokenKeeper(lambda: 1 / 0)
+    keeper = TokenKeeper(lambda _: 1 / 0)
     with pytest.raises(BadReplyError, match="ZeroDivisionError"):
         keeper.usable()
 
 
 def test_a_forked_child_refuses():
     """F39: a child asks nobody, even when the fork came while a renewal held the lock."""
-    keeper = TokenKeeper(token)
+    keeper = TokenKeeper(lambda _: token())
     keeper._lock.acquire()
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
@@ -182,4 +182,4 @@ def test_a_forked_child_refuses():
 def test_a_keeper_does_not_pickle():
     """L26: no bytes of a login leave by pickle."""
     with pytest.raises(TypeError):
-        pickle.dumps(TokenKeeper(token))
+        pickle.dumps(TokenKeeper(lambda _: token()))

@@ -152,7 +152,7 @@ def test_cookies_are_not_kept():
 def test_a_401_renews_once_and_sends_again():
     """The old token is refused, a new one is had, and the request goes out once more with it."""
     wire = Wire(httpx.Response(401), httpx.Response(200, json={"n": 1}))
-    keeper = TokenKeeper(lambda: Token(Secret("new")), Token(Secret("old")))
+    keeper = TokenKeeper(lambda _: Token(Secret("new")), Token(Secret("old")))
     response = httpx.Client(transport=signing(wire, Bearer(keeper))).post(HOME, json={"v": 1})
     assert response.json() == {"n": 1}
     assert [r.headers["Authorization"] for r in wire.seen] == ["Bearer old", "Bearer new"]
@@ -162,7 +162,7 @@ def test_a_401_renews_once_and_sends_again():
 def test_a_second_401_is_the_answer():
     """A server that refuses every token is not asked for ever."""
     wire = Wire(*(httpx.Response(401) for _ in range(5)))
-    keeper = TokenKeeper(lambda: Token(Secret("new")), Token(Secret("old")))
+    keeper = TokenKeeper(lambda _: Token(Secret("new")), Token(Secret("old")))
     assert httpx.Client(transport=signing(wire, Bearer(keeper))).get(HOME).status_code == 401
     assert len(wire.seen) == 2
 
@@ -171,7 +171,7 @@ def test_a_failed_renewal_leaves_no_token_in_the_frames():
     """L22: the error of a renewal after a 401 does not carry the request signed with the old token."""
     wire = Wire(httpx.Response(401))
 
-    def obtain():
+    def obtain(_):
         raise UnreachableError("down")
 
     keeper = TokenKeeper(obtain, Token(Secret(CANARY)))

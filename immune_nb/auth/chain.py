@@ -1,65 +1,62 @@
-"""Which credential: the first link of the chain that holds one.
+"""Which credential: the first link of the chain that holds one, and why the others did not.
 
-explicit arguments → environment → nothing. Of several in the environment the strongest wins: client credentials,
-then an access token, then an API key.
+given → environment → secret files → JupyterHub → remembered. What comes after that, a person, is not for this room.
+Of several kinds in one link the strongest wins: client credentials, then an access token, then an API key.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-import httpx
-
-from immune_nb.auth.grants import ClientCredentials
-from immune_nb.auth.schemes import ApiKey, Bearer
+from immune_nb.auth import hub, keep
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.tokens import Token, TokenKeeper
-from immune_nb.errors import ConfigError, NoCredentialsError
+from immune_nb.auth.tokens import Token
+from immune_nb.errors import ConfigError, ImmuneError, NoCredentialsError
 from immune_nb.profiles import Profile
 
-__all__ = ["Credentials", "Login", "find_credentials", "log_in", "variables"]
+__all__ = ["Credentials", "find_credentials", "variables"]
+
+NAMES = ("API_KEY", "TOKEN", "CLIENT_ID", "CLIENT_SECRET")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What to log in with, and where it came from. Either `key`, or `token`, or `client_id` with `client_secret`."""
+    """What to log in with: an API key, a token, or a client that gets tokens.
+
+    Args:
+        source: Where they came from.
+        key: An API key.
+        token: An access token, with what renews it where there is that.
+        client_id: The client; with `client_secret`, it gets tokens for itself.
+        client_secret: Its secret.
+        reread: Gets the token anew from where it came from, for tokens that others renew.
+        skipped: The links before this one, and why they had nothing.
+        sign_in: How a person signed in, when one did: ``browser`` or ``device``.
+        is_remembered: Whether they are kept beyond this kernel.
+    """
 
     source: str
     key: Secret | None = None
-    token: Secret | None = None
+    token: Token | None = None
     client_id: str = ""
     client_secret: Secret | None = None
+    reread: Callable[[], Token] | None = None
+    skipped: tuple[tuple[str, str], ...] = ()
+    sign_in: str = ""
+    is_remembered: bool = False
 
     @property
     def method(self) -> str:
         """What kind of login this makes, in words."""
+        if self.sign_in:
+            return f"{self.sign_in} sign-in"
         return "API key" if self.key else "access token" if self.token else "client credentials"
 
 
-@dataclass(frozen=True)
-class Login:
-    """One login, ready to sign.
-
-    Args:
-        credentials: What it is made of.
-        auth: Signs the requests.
-        keeper: Holds the bearer token; None for an API key.
-        grant: Gets new tokens; None when they cannot be renewed.
-    """
-
-    credentials: Credentials
-    auth: httpx.Auth
-    keeper: TokenKeeper | None = None
-    grant: ClientCredentials | None = None
-
-    def close(self) -> None:
-        """Drop the token and the way to another, and close the connections to the token endpoint."""
-        if self.keeper:
-            self.keeper.forget()
-        if self.grant:
-            self.grant.close()
+Given = Mapping[str, str | Secret | None]
+Link = Callable[[], Credentials | str]
 
 
 def variables(profile: Profile) -> str:
@@ -78,7 +75,7 @@ def find_credentials(
     client_id: str | None = None,
     client_secret: str | Secret | None = None,
 ) -> Credentials:
-    """The credentials to use for `profile`: those given, else those of the environment.
+    """The credentials to use for `profile`: those given, else the first the chain finds.
 
     Args:
         profile: Whose they are.
@@ -87,71 +84,130 @@ def find_credentials(
         api_key: An API key, given by the caller; the same holds for the rest.
         token: An access token.
         client_id: A client's id, with `client_secret`.
-        client_secret: A client's secret, with `client_id`.
+        client_secret: A client's secret, or its private key in PEM form, with `client_id`.
 
     Raises:
         ConfigError: More than one kind is given, or half a pair.
-        NoCredentialsError: There are none; the message names the variables that would help.
+        NoCredentialsError: There are none; the message names every link, and the variables that would help.
     """
-    given = {"API_KEY": api_key, "TOKEN": token, "CLIENT_ID": client_id, "CLIENT_SECRET": client_secret}
+    given = dict(zip(map(str.lower, NAMES), (api_key, token, client_id, client_secret), strict=True))
     if any(given.values()):
-        kinds = sum(map(bool, (api_key, token, client_id or client_secret)))
-        if kinds > 1:
-            raise ConfigError("More than one kind of credential is given.", hint="Give one.")
-        found = _strongest("given", {n.lower(): value for n, value in given.items()}, method)
-    else:
-        names = (f"{profile.env_prefix}_{name}" for name in given)
-        found = _strongest("environment", {name: environ.get(name) for name in names}, method)
+        return _given(given, method)
+    links: dict[str, Link] = {
+        "environment": lambda: _environment(profile, environ, method),
+        "secret files": lambda: _files(profile, environ, method),
+        "JupyterHub": lambda: _hub(profile, environ, method),
+        "remembered": lambda: _remembered(profile, method),
+    }
+    skipped: list[tuple[str, str]] = []
+    for name, link in links.items():
+        outcome = link()
+        if isinstance(outcome, Credentials):
+            return replace(outcome, skipped=tuple(skipped))
+        skipped.append((name, outcome))
+    tried = "; ".join(f"{name}: {why}" for name, why in skipped)
+    raise NoCredentialsError(
+        f"There is nothing to log in to {profile.name!r} with ({tried}).", hint=f"Set {variables(profile)}."
+    )
+
+
+def _given(given: Given, method: str | None) -> Credentials:
+    kinds = (given["api_key"], given["token"], given["client_id"] or given["client_secret"])
+    if sum(map(bool, kinds)) > 1:
+        raise ConfigError("More than one kind of credential is given.", hint="Give one.")
+    found = _strongest("given", given, method)
     if found is None:
-        raise NoCredentialsError(
-            f"There is nothing to log in to {profile.name!r} with.", hint=f"Set {variables(profile)}."
-        )
+        raise ConfigError(_half(given) or f"No {method} is given.", hint="Give what that method needs.")
     return found
 
 
-def log_in(
-    profile: Profile,
-    credentials: Credentials,
-    *,
-    transport: httpx.BaseTransport | None = None,
-    clock: Callable[[], float] = time.time,
-) -> Login:
-    """Make a login of credentials. Nothing is sent yet.
+def _environment(profile: Profile, environ: Mapping[str, str], method: str | None) -> Credentials | str:
+    values = {name: environ.get(name) for name in _names(profile)}
+    return _strongest("environment", values, method) or _half(values) or f"no {profile.env_prefix}_… variable"
 
-    Args:
-        profile: Where.
-        credentials: Who.
-        transport: What sends to the token endpoint, instead of a connection pool.
-        clock: Unix seconds.
 
-    Raises:
-        ConfigError: The profile lacks what this kind of login needs.
-    """
-    if credentials.key:
-        return Login(credentials, ApiKey(credentials.key, profile.key_place))
-    if credentials.token:
-        keeper = TokenKeeper(None, Token(credentials.token), clock)
-        return Login(credentials, Bearer(keeper), keeper)
-    if credentials.client_secret is None:
-        raise ConfigError("A client id needs a client secret.")
-    grant = ClientCredentials(
-        profile, credentials.client_id, credentials.client_secret, transport=transport, clock=clock
+def _files(profile: Profile, environ: Mapping[str, str], method: str | None) -> Credentials | str:
+    """Secrets mounted as files: ``<NAME>_FILE`` names the file. A token is read again when it is refused."""
+    paths = {f"{name}_FILE": environ.get(f"{name}_FILE") for name in _names(profile)}
+    if not any(paths.values()):
+        return f"no {profile.env_prefix}_…_FILE variable"
+    values = {name: _read(name, path) if path else None for name, path in paths.items()}
+    client_id = f"{profile.env_prefix}_CLIENT_ID"
+    values[f"{client_id}_FILE"] = values[f"{client_id}_FILE"] or environ.get(client_id)
+    found = _strongest("secret file", values, method)
+    name = f"{profile.env_prefix}_TOKEN_FILE"
+    if found and found.token:
+        return replace(found, reread=lambda: Token(Secret(_read(name, str(paths[name])), "access token")))
+    return found or _half(values) or f"holds no {method}"
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fault = ConfigError(f"{name} names {path!r}, which cannot be read ({type(error).__name__}).")
+    raise fault
+
+
+def _hub(profile: Profile, environ: Mapping[str, str], method: str | None) -> Credentials | str:
+    if method not in (None, "token"):
+        return f"holds no {method}"
+    outcome = hub.upstream_token(profile, environ)
+    if isinstance(outcome, str):
+        return outcome
+
+    def again() -> Token:
+        found = hub.upstream_token(profile, environ)
+        if isinstance(found, str):
+            raise NoCredentialsError(f"JupyterHub has no token any more: {found}.", hint="Log in to the hub again.")
+        return found
+
+    return Credentials("JupyterHub: auth_state", token=outcome, reread=again)
+
+
+def _remembered(profile: Profile, method: str | None) -> Credentials | str:
+    try:
+        record = keep.recall(profile)
+    except ImmuneError as error:
+        return error.message
+    if isinstance(record, str):
+        return record
+    kind = "token" if record.token else "key" if record.key else "client"
+    if method not in (None, kind, record.sign_in):
+        return f"holds no {method}"
+    return Credentials(
+        f"remembered: {record.place}",
+        key=record.key,
+        token=record.token,
+        client_id=record.client_id,
+        client_secret=record.client_secret,
+        sign_in=record.sign_in,
+        is_remembered=True,
     )
-    keeper = TokenKeeper(grant, clock=clock)
-    return Login(credentials, Bearer(keeper), keeper, grant)
 
 
-def _strongest(place: str, values: Mapping[str, str | Secret | None], method: str | None) -> Credentials | None:
-    """The strongest kind among `values`: key, token, client id and client secret, in that order, by name."""
+def _names(profile: Profile) -> list[str]:
+    return [f"{profile.env_prefix}_{name}" for name in NAMES]
+
+
+def _strongest(place: str, values: Given, method: str | None) -> Credentials | None:
+    """The strongest whole kind among a key, a token, a client id and its secret, in that order, by their names."""
     (key_name, key), (token_name, token), (id_name, client_id), (secret_name, secret) = values.items()
     if client_id and secret and method in (None, "client"):
         source = f"{place}: {id_name} with {secret_name}"
-        return Credentials(source, client_id=str(client_id), client_secret=Secret.of(secret, "client secret"))
+        name = str(client_id).strip()
+        return Credentials(source, client_id=name, client_secret=Secret.of(secret, "client secret"))
     if token and method in (None, "token"):
-        return Credentials(f"{place}: {token_name}", token=Secret.of(token, "access token"))
+        return Credentials(f"{place}: {token_name}", token=Token(Secret.of(token, "access token")))
     if key and method in (None, "key"):
         return Credentials(f"{place}: {key_name}", key=Secret.of(key, "API key"))
-    if (client_id or secret) and method in (None, "client"):
-        here, missing = (id_name, secret_name) if client_id else (secret_name, id_name)
-        raise ConfigError(f"{here} is set and {missing} is not.", hint="Set both.")
     return None
+
+
+def _half(values: Given) -> str:
+    """What to say of a client id without its secret, or the reverse; "" when there is neither or both."""
+    (id_name, client_id), (secret_name, secret) = list(values.items())[2:]
+    if bool(client_id) == bool(secret):
+        return ""
+    here, missing = (id_name, secret_name) if client_id else (secret_name, id_name)
+    return f"{here} is set and {missing} is not"

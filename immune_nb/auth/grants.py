@@ -1,146 +1,235 @@
-"""The OAuth protocol: what is sent to a token endpoint, and what its answers mean.
-
-Protocol only: no printing, no storage, no waiting. The forms are authlib's, the transport is ours.
-"""
+"""The OAuth grants: what each sends, and what its answers mean. Protocol only: nothing waits, prints or stores."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any, NoReturn
-from urllib.parse import quote_plus
+import hmac
+import secrets
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
-from authlib.oauth2.auth import ClientAuth
-from authlib.oauth2.rfc6749.parameters import prepare_token_request
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from immune_nb.auth.secrets import Secret
+from immune_nb.auth.client import OAuthClient, json_object, oauth_error
 from immune_nb.auth.tokens import Token
-from immune_nb.auth.transport import QuietTransport
-from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, UnreachableError, quoted
-from immune_nb.profiles import Profile
+from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, ServiceError, UnreachableError, quoted
+from immune_nb.profiles import check_url
 
-__all__ = ["ClientCredentials"]
+__all__ = ["CodeGrant", "DeviceGrant", "client_credentials", "refresh", "revoke"]
 
-TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
-FORM = "application/x-www-form-urlencoded"
-# What a server may answer that knows only the other way of client authentication.
-MAY_BE_THE_METHOD = frozenset({"invalid_client", "invalid_request", "unauthorized_client", ""})
+SLOW_DOWN_SECONDS = 5.0
+DEFAULT_INTERVAL = 5.0
+DEFAULT_LIFETIME = 900.0
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-class ClientCredentials:
-    """The client credentials grant (RFC 6749 4.4): call it for a new token.
+def client_credentials(client: OAuthClient) -> Token:
+    """A token for the client itself (RFC 6749 4.4); see `OAuthClient.token` for what is raised."""
+    return client.token("client_credentials", scope=client.profile.scopes)
 
-    Args:
-        profile: Names the token endpoint, the scopes and how the client authenticates.
-        client_id: The client's id.
-        client_secret: The client's secret.
-        transport: What sends; a quiet pool of its own by default.
-        clock: Seconds, as `time.time` gives.
+
+def refresh(client: OAuthClient, token: Token) -> Token:
+    """The next token of the same login (RFC 6749 6).
+
+    A rotated refresh token replaces the old one; where none comes, the old one is kept.
 
     Raises:
-        ConfigError: The profile has no token endpoint.
+        LoginRejectedError: The server refuses, or the answer is somebody else's login or a wider one.
+        ServiceError: It does not answer as it should.
+    """
+    if token.refresh is None:
+        raise LoginRejectedError("This login cannot be renewed.", hint="Log in again.")
+    new = client.token("refresh_token", refresh_token=token.refresh.reveal())
+    if token.account and new.account and new.account != token.account:
+        raise LoginRejectedError("The renewed token is another user's.", hint="Log in again.")
+    if token.scopes and not set(new.scopes) <= set(token.scopes):
+        raise LoginRejectedError("The renewed token has scopes that were not granted.", hint="Log in again.")
+    return replace(
+        new,
+        refresh=new.refresh or token.refresh,
+        scopes=new.scopes or token.scopes,
+        account=new.account or token.account,
+    )
+
+
+def revoke(client: OAuthClient, token: Token) -> str:
+    """Revoke a login (RFC 7009): the refresh token first, then the access token.
+
+    Returns:
+        What came of it, in words: never more than the server said.
+    """
+    url = client.server.revoke_url
+    if url is None:
+        return "the server offers no revocation"
+    held = [("refresh_token", token.refresh), ("access_token", token.access)]
+    for hint, secret in held:
+        if secret is None:
+            continue
+        try:
+            reply = client.post(url, urlencode({"token": secret.reveal(), "token_type_hint": hint}))
+        except ServiceError:
+            return "revocation failed: no answer"
+        if not reply.is_success:
+            return f"revocation failed: status {reply.status_code}"
+    return "revoked"
+
+
+class CodeGrant:
+    """The authorization code grant with PKCE (RFC 6749 4.1, RFC 7636), from the address to open to the token.
+
+    Args:
+        client: Who asks.
+        redirect_uri: Where the answer is to go, exactly as sent twice.
+
+    Attributes:
+        url: The address a person must open.
+
+    Raises:
+        ConfigError: The profile has no authorization endpoint, or the server does not take S256.
     """
 
-    def __init__(
-        self,
-        profile: Profile,
-        client_id: str,
-        client_secret: Secret,
-        *,
-        transport: httpx.BaseTransport | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        if not profile.token_url:
-            raise ConfigError(
-                f"Profile {profile.name!r} has no token_url.",
-                hint=f"Set it in the profile, or {profile.env_prefix}_TOKEN_URL.",
-            )
-        self._url = profile.token_url
-        self._where = profile.token_url.partition("?")[0]
-        self._scopes = profile.scopes
-        self._ways = ["basic", "body"] if profile.client_auth == "auto" else [profile.client_auth]
-        self._id = client_id
-        self._secret = client_secret
-        self._transport = QuietTransport(self._url, transport)
-        self._clock = clock
+    def __init__(self, client: OAuthClient, redirect_uri: str) -> None:
+        address = client.server.url("authorize_url", client.profile)
+        if not client.server.takes_s256:
+            raise ConfigError("This server does not take PKCE with S256.", hint="Use another method.")
+        self._client = client
+        self._redirect_uri = redirect_uri
+        self._state = secrets.token_urlsafe(32)
+        self._verifier = secrets.token_urlsafe(48)
+        self.url: str = prepare_grant_uri(
+            address,
+            client.client_id,
+            "code",
+            redirect_uri=redirect_uri,
+            scope=client.profile.scopes,
+            state=self._state,
+            code_challenge=create_s256_code_challenge(self._verifier),
+            code_challenge_method="S256",
+            resource=list(client.profile.resources),
+        )
 
-    def __call__(self) -> Token:
-        """Ask the token endpoint.
+    def is_answer(self, query: str) -> bool:
+        """Whether a query string answers this very request: one `state`, and ours."""
+        states = [value for name, value in parse_qsl(query) if name == "state"]
+        return len(states) == 1 and hmac.compare_digest(states[0].encode(), self._state.encode())
 
-        Returns:
-            A new access token.
+    def redeem(self, query: str) -> Token:
+        """Exchange the answer for a token.
+
+        Args:
+            query: Query string of the address the browser was sent to.
 
         Raises:
-            LoginRejectedError: The server refuses this client.
-            UnreachableError: It does not answer, or with a server error.
-            BadReplyError: It answers something that is not a token.
+            LoginRejectedError: It is no answer to this request, or the person or the server declined.
+            ServiceError: The token endpoint does not answer as it should.
         """
-        reply = self._ask()
-        while reply.is_client_error and _oauth_error(reply) in MAY_BE_THE_METHOD and len(self._ways) > 1:
-            self._ways.pop(0)
-            reply = self._ask()
-        _check(reply, self._where)
-        return Token.from_reply(_json_object(reply, self._where), self._clock())
+        answer = self._answer(query)
+        if "error" in answer:
+            raise LoginRejectedError(f"The login was declined: {_said(answer)}.", hint="Try again.")
+        if not answer.get("code"):
+            raise LoginRejectedError("The answer of the login holds no code.", hint="Try again.")
+        fields = {"code": answer["code"], "redirect_uri": self._redirect_uri, "code_verifier": self._verifier}
+        return self._client.token("authorization_code", **fields)
 
-    def close(self) -> None:
-        """Close the connections to the token endpoint."""
-        self._transport.close()
-
-    def _ask(self) -> httpx.Response:
-        # Straight to the transport: no redirects, cookies or logs, and no local that holds the signed request.
-        return self._transport.handle_request(self._request(self._ways[0]))
-
-    def _request(self, way: str) -> httpx.Request:
-        form = prepare_token_request("client_credentials", scope=self._scopes)
-        headers = {"Content-Type": FORM, "Accept": "application/json", "User-Agent": "immune_nb"}
-        url, headers, form = _client_auth(self._id, self._secret, way).prepare("POST", self._url, headers, form)
-        return httpx.Request("POST", url, headers=headers, content=form, extensions={"timeout": TIMEOUT})
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")
+    def _answer(self, query: str) -> dict[str, str]:
+        """The fields of the answer, once it is known to be ours (RFC 6749 10.12, RFC 9207 2.4)."""
+        pairs = parse_qsl(query)
+        answer = dict(pairs)
+        if not self.is_answer(query) or len(answer) != len(pairs):
+            raise LoginRejectedError("That is not the answer to this login.", hint="Open the link again.")
+        server = self._client.server
+        issuer = answer.get("iss")
+        if (issuer is None and server.sends_issuer) or (issuer and server.issuer and issuer != server.issuer):
+            raise LoginRejectedError("The answer of the login is not from the expected server.", hint="Try again.")
+        return answer
 
 
-def _client_auth(client_id: str, secret: Secret, way: str) -> ClientAuth:
-    if way == "body":
-        return ClientAuth(client_id, secret.reveal(), "client_secret_post")
-    # RFC 6749 2.3.1: form-encode both before they are joined. authlib leaves that to its caller.
-    return ClientAuth(quote_plus(client_id), quote_plus(secret.reveal()), "client_secret_basic")
+class DeviceGrant:
+    """The device authorization grant (RFC 8628): a code to type elsewhere, and a poll for its outcome.
+
+    Making one asks the server for a code.
+
+    Attributes:
+        user_code: What the person types.
+        url: Where.
+        url_complete: The same with the code filled in, where the server has that; else None.
+        interval: Seconds to wait between polls.
+        expires_at: When the code expires, in seconds of the client's clock.
+
+    Raises:
+        ConfigError: The profile has no device endpoint.
+        LoginRejectedError: The server refuses this client.
+        ServiceError: It does not answer as it should.
+    """
+
+    def __init__(self, client: OAuthClient) -> None:
+        url = client.server.url("device_url", client.profile)
+        scopes, resources = client.profile.scopes, client.profile.resources
+        form = [("scope", " ".join(scopes))] * bool(scopes) + [("resource", resource) for resource in resources]
+        reply = client.post(url, urlencode(form))
+        if reply.status_code != httpx.codes.OK:
+            client.read(reply)
+        body = json_object(reply, url)
+        self._client = client
+        self._code, self.user_code = _required(body, "device_code"), _required(body, "user_code")
+        self.url = _required(body, "verification_uri", "verification_url")
+        self.url_complete = _text(body.get("verification_uri_complete"))
+        self.interval = _seconds(body.get("interval"), DEFAULT_INTERVAL)
+        self.expires_at = client.clock() + _seconds(body.get("expires_in"), DEFAULT_LIFETIME)
+        for address in (self.url, self.url_complete):
+            check_url("The address to open", address)
+
+    def poll(self) -> Token | None:
+        """Ask once whether the person has agreed; None while that is open.
+
+        A server error, an HTML page or no answer says nothing, and leaves it open.
+
+        Raises:
+            LoginRejectedError: The person declined, the code expired, or the server refuses.
+        """
+        if self._client.clock() >= self.expires_at:
+            raise LoginRejectedError("The code has expired.", hint="Start again.")
+        try:
+            reply = self._client.ask(DEVICE_CODE, device_code=self._code)
+        except UnreachableError:
+            return None
+        match oauth_error(reply):
+            case "authorization_pending":
+                return None
+            case "slow_down":
+                self.interval += SLOW_DOWN_SECONDS
+                return None
+            case "access_denied":
+                raise LoginRejectedError("The login was declined.", hint="Start again if that was a mistake.")
+            case "expired_token":
+                raise LoginRejectedError("The code has expired.", hint="Start again.")
+        try:
+            return self._client.read(reply)
+        except ServiceError:
+            return None
 
 
-def _check(reply: httpx.Response, where: str) -> None:
-    """Raise unless the token endpoint said yes (RFC 6749 5.2)."""
-    status = reply.status_code
-    if status == httpx.codes.OK:
-        return
-    if reply.is_client_error and status not in (httpx.codes.NOT_FOUND, httpx.codes.TOO_MANY_REQUESTS):
-        said = _oauth_error(reply, "error_description") or _oauth_error(reply) or f"HTTP {status}"
-        raise LoginRejectedError(
-            f"{where} refused this client: {quoted(said).rstrip('.')}.",
-            hint="Check the client id, secret and scopes.",
-        )
-    if reply.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS:
-        raise UnreachableError(f"{where} answered {status}.", hint="Try again later.")
-    raise BadReplyError(f"{where} answered {status}, not a token.", hint="Is token_url right?")
+def _said(answer: dict[str, str]) -> str:
+    """The server's words, from an address that anybody may have made: short, and without a link."""
+    return quoted(answer.get("error_description") or answer["error"], 120).rstrip(".")
 
 
-def _oauth_error(reply: httpx.Response, field: str = "error") -> str:
-    """`field` of an OAuth error answer, flat or in an envelope; "" when there is none."""
+def _required(body: dict[str, Any], *names: str) -> str:
+    found = next(filter(None, (_text(body.get(name)) for name in names)), None)
+    if found is None:
+        raise BadReplyError(f"The device endpoint's answer holds no {names[0]}.")
+    return found
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: Any, default: float) -> float:
     try:
-        body = reply.json()
-    except ValueError:
-        return ""
-    error = body.get(field) if isinstance(body, dict) else None
-    if isinstance(error, dict):
-        error = error.get("code") or error.get("message")
-    return error if isinstance(error, str) else ""
-
-
-def _json_object(reply: httpx.Response, where: str) -> dict[str, Any]:
-    try:
-        body = reply.json()
-    except (ValueError, RecursionError):
-        body = None
-    if isinstance(body, dict):
-        return body
-    raise BadReplyError(f"{where} did not answer with a JSON object.", hint="Is token_url right?")
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return default
+    return seconds if 0 < seconds < 1e6 else default  # noqa: PLR2004 - eleven days, more than any code lives

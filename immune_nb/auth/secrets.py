@@ -13,6 +13,8 @@ from immune_nb.errors import ConfigError
 
 __all__ = ["Secret"]
 
+PEM = "-----BEGIN "
+
 
 class Secret:
     """Text that only `reveal` gives away.
@@ -32,7 +34,7 @@ class Secret:
         clean = text.strip()
         if not clean:
             raise ConfigError(f"The {name} is empty.")
-        if not (clean.isascii() and clean.isprintable()):
+        if not (clean.isascii() and (clean.isprintable() or clean.startswith(PEM))):
             fault = ConfigError(
                 f"The {name} holds a line break, control or non-ASCII character.",
                 hint="Copy it again, alone.",
@@ -49,6 +51,11 @@ class Secret:
     def reveal(self) -> str:
         """The text. Call it where the header or form is built, and nowhere else."""
         return self._reveal()
+
+    @property
+    def is_pem(self) -> bool:
+        """Whether it is a private key in PEM form, the one secret of several lines."""
+        return self._reveal().startswith(PEM)
 
     def __repr__(self) -> str:
         return f"<{self.name}: hidden>"

@@ -6,7 +6,9 @@ number of waiting threads share one request to the token endpoint and adopt its 
 
 from __future__ import annotations
 
+import base64
 import copy
+import json
 import math
 import os
 import threading
@@ -21,6 +23,7 @@ from immune_nb.errors import (
     BadReplyError,
     ConfigError,
     ImmuneError,
+    LoginRejectedError,
     NoCredentialsError,
     ServiceError,
     SessionExpiredError,
@@ -42,12 +45,16 @@ class Token:
         received_at: When it arrived, in seconds of the keeper's clock.
         expires_in: Its lifetime in seconds; None when the server did not say, or said nonsense.
         scopes: Scopes granted, where the server names them.
+        refresh: What gets the next one (RFC 6749 1.5), where the server gives that.
+        account: Whose it is, where the server says so in a JWT.
     """
 
     access: Secret
     received_at: float = 0.0
     expires_in: float | None = None
     scopes: tuple[str, ...] = ()
+    refresh: Secret | None = None
+    account: str = ""
 
     @classmethod
     def from_reply(cls, reply: dict[str, Any], now: float) -> Token:
@@ -59,7 +66,10 @@ class Token:
         kind = reply.get("token_type") or "Bearer"
         if str(kind).lower() != "bearer":
             raise BadReplyError(f"The token endpoint gave a token of type {quoted(kind, 40)!r}, not Bearer.")
-        return cls(_access_token(reply), now, _lifetime(reply.get("expires_in")), _scopes(reply.get("scope")))
+        access, scopes = _secret(reply, "access_token"), str(reply.get("scope") or "").split()
+        renewal = _secret(reply, "refresh_token") if reply.get("refresh_token") else None
+        account = _subject(reply.get("id_token")) or _subject(reply["access_token"])
+        return cls(access, now, _lifetime(reply.get("expires_in")), tuple(scopes), renewal, account)
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds until it expires, never below 0; None when its lifetime is unknown."""
@@ -73,18 +83,21 @@ class Token:
         return left <= min(LEEWAY_SECONDS, LEEWAY_SHARE * self.expires_in)
 
 
+Obtain = Callable[[Token | None], Token]
+
+
 class TokenKeeper:
     """Holds the token of one login and renews it, once, for all who ask.
 
     Args:
-        obtain: Gets a new token from the server; None for a pasted token, which cannot be renewed.
+        obtain: Gets the token after the given one from the server; None where it cannot be renewed.
         token: The token to start with, if there is one.
         clock: Seconds, as `time.time` gives.
     """
 
     def __init__(
         self,
-        obtain: Callable[[], Token] | None,
+        obtain: Obtain | None,
         token: Token | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -138,28 +151,36 @@ class TokenKeeper:
         with self._lock:
             if self._token is not None and self._token is not seen:
                 return self._token
-            flight = self._flight = self._flight or self._take_off()
+            flight = self._flight = self._flight or self._take_off(seen)
         outcome = flight.result()
         if isinstance(outcome, ImmuneError):
             raise copy.copy(outcome)  # each waiter its own, with its own traceback
         return outcome
+
+    def renew_by(self, obtain: Obtain) -> None:
+        """Renew in another way from now on."""
+        with self._lock:
+            self._obtain = obtain
 
     def forget(self) -> None:
         """Drop the token and the means to get another."""
         with self._lock:
             self._token = self._obtain = None
 
-    def _take_off(self) -> Future[Token | ImmuneError]:
+    def _take_off(self, seen: Token | None) -> Future[Token | ImmuneError]:
         if self._obtain is None:
             raise SessionExpiredError("This access token cannot be renewed.", hint="Log in again.")
         flight: Future[Token | ImmuneError] = Future()
-        threading.Thread(target=self._renew, args=(flight, self._obtain), daemon=True).start()
+        threading.Thread(target=self._renew, args=(flight, self._obtain, seen), daemon=True).start()
         return flight
 
-    def _renew(self, flight: Future[Token | ImmuneError], obtain: Callable[[], Token]) -> None:
+    def _renew(self, flight: Future[Token | ImmuneError], obtain: Obtain, seen: Token | None) -> None:
         outcome: Token | ImmuneError
         try:
-            outcome = obtain()
+            outcome = obtain(seen)
+        except LoginRejectedError as error:
+            worked = SessionExpiredError(error.message, hint="Log in again.")
+            outcome = error.with_traceback(None) if seen is None else worked
         except ImmuneError as error:
             outcome = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
@@ -174,16 +195,26 @@ class TokenKeeper:
         raise TypeError("A login cannot be pickled or copied.")
 
 
-def _access_token(reply: dict[str, Any]) -> Secret:
-    text = reply.get("access_token")
-    fault = BadReplyError("The token endpoint's answer holds no usable access_token.")
+def _secret(reply: dict[str, Any], field: str) -> Secret:
+    text = reply.get(field)
+    fault = BadReplyError(f"The token endpoint's answer holds no usable {field}.")
     if not isinstance(text, str) or not text.strip():
         raise fault
     try:
-        return Secret(text, "access token")
+        return Secret(text, field.replace("_", " "))
     except ConfigError:
         pass
     raise fault
+
+
+def _subject(text: object) -> str:
+    """Whom a JWT names. It came from the token endpoint over TLS, and nothing is allowed because of it."""
+    try:
+        payload = str(text).split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return str(claims.get("email") or claims.get("preferred_username") or claims.get("sub") or "")
+    except (IndexError, ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _lifetime(value: object) -> float | None:
@@ -193,7 +224,3 @@ def _lifetime(value: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
-
-
-def _scopes(value: object) -> tuple[str, ...]:
-    return tuple(value.split()) if isinstance(value, str) else ()

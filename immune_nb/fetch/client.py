@@ -226,7 +226,9 @@ class Client:
                 return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
             case 408 | 500 | 502 | 503 | 504:
                 return UnreachableError(f"{said} (status {status}).", hint="Try again later.")
-        return (QueryError if response.is_client_error else BadReplyError)(f"{said} (status {status}).")
+        if response.is_client_error:
+            return QueryError(f"{said} (status {status}).", status=status)
+        return BadReplyError(f"{said} (status {status}).")
 
     def _login_failure(self, said: str) -> ImmuneError:
         if self.is_proven:

@@ -27,8 +27,11 @@ def sensors(desk: Desk, request: Request) -> pd.DataFrame:
 
 
 def readings(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune readings``; words and lists of words are one list of sensors."""
-    return _session(desk, request).readings(_ids(request.words), **_question(request))
+    """``%immune readings``; words, lists of words and ``sensor=`` are one list of sensors."""
+    question = _question(request)
+    named = question.pop("sensor", None)
+    words = request.words if named is None else (*request.words, named)
+    return _session(desk, request).readings(_ids(words), **question)
 
 
 def alerts(desk: Desk, request: Request) -> pd.DataFrame:

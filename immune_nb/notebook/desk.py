@@ -10,7 +10,8 @@ from immune_nb.profiles import SANDBOX, Profile, find_profile
 
 if TYPE_CHECKING:
     from immune_nb.auth.secrets import Secret
-    from immune_nb.session import Session, Sessions
+    from immune_nb.session import Session
+    from immune_nb.sessions import Sessions
 
     from .panel import LoginPanel
     from .sandbox_process import SandboxProcess
@@ -54,7 +55,7 @@ class Desk:
     @property
     def sessions(self) -> Sessions:
         """The logins of this kernel."""
-        from immune_nb.session import sessions_of
+        from immune_nb.sessions import sessions_of
 
         return sessions_of(self._shell)
 
@@ -120,7 +121,7 @@ class Desk:
         )
         for earlier in self.sessions:
             if earlier.profile.name == session.profile.name:
-                earlier.logout()
+                earlier.close()
         self.sessions.add(session)
         return session
 
@@ -134,17 +135,17 @@ class Desk:
         return Attempt(attempt.profile, "client", sandbox.client_id, sandbox.client_secret)
 
     def log_out(self, name: str | None = None) -> str:
-        """Forget a login, revoking it where the service can; the name of its profile."""
+        """Forget a login, revoking it where the service can; the name of its profile, and what came of that."""
         session = self.session(name)
         self.sessions.drop(session.profile.name)
-        session.logout()
-        return session.profile.name
+        said = session.logout()
+        return f"{session.profile.name} ({said})" if said else session.profile.name
 
     def close(self) -> None:
         """Forget every login, without a word to any service, and stop the sandbox."""
         for session in list(self.sessions):
             self.sessions.drop(session.profile.name)
-            session.logout()
+            session.close()
         self.stop_sandbox()
         if self.panel is not None:
             self.panel.close()

@@ -6,7 +6,6 @@ exception it is, so that Run All, nbclient and papermill stop.
 
 from __future__ import annotations
 
-import re
 import traceback
 from typing import Any
 
@@ -52,8 +51,8 @@ class ImmuneMagics(Magics):
         try:
             return self._carry_out(request, line)
         except (ConfigError, QueryError) as error:
-            if _service_said(error):
-                raise
+            if isinstance(error, QueryError) and error.status:
+                raise  # the service said so
             fault = " ".join(str(error).split())
         raise UsageError(fault)
 
@@ -97,11 +96,6 @@ class ImmuneMagics(Magics):
         cells = self._shell.history_manager.input_hist_parsed
         if cells and cells[-1].rstrip().endswith(f"run_line_magic('immune', {line!r})"):
             cells[-1] = f"{cells[-1].rstrip()};"
-
-
-def _service_said(error: Exception) -> bool:
-    """Whether it is the service's answer, which names its request (``GET /readings: …``)."""
-    return re.match(r"[A-Z]+ /", str(error)) is not None
 
 
 def load(shell: Any) -> None:

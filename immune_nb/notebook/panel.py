@@ -118,7 +118,7 @@ class LoginPanel(anywidget.AnyWidget):
 
 def _visible(status: Any) -> dict[str, Any]:
     """What the panel shows of a login."""
-    expires_at = None if status.expires_in is None else time.time() + status.expires_in
+    expires_at = None if status.expires_in is None else round(time.time() + status.expires_in)
     return {"text": login_line(status), "expires_at": expires_at}
 
 

@@ -1,0 +1,110 @@
+"""From credentials to a login: what signs the requests, and what renews the token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import httpx
+
+from immune_nb.auth import grants, keep
+from immune_nb.auth.chain import Credentials
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.schemes import ApiKey, Bearer
+from immune_nb.auth.tokens import Obtain, Token, TokenKeeper
+from immune_nb.auth.transport import Transport
+from immune_nb.errors import ConfigError
+from immune_nb.profiles import Profile
+
+__all__ = ["Login", "log_in"]
+
+
+@dataclass(frozen=True)
+class Login:
+    """One login, ready to sign.
+
+    Args:
+        credentials: What it is made of.
+        auth: Signs the requests.
+        keeper: Holds the bearer token; None for an API key.
+        client: Gets and revokes tokens; None where there is no client.
+    """
+
+    credentials: Credentials
+    auth: httpx.Auth
+    keeper: TokenKeeper | None = None
+    client: OAuthClient | None = None
+
+    def revoke(self) -> str:
+        """Revoke its tokens where the server can, and say in words what came of it."""
+        token = self.keeper.token if self.keeper else None
+        if token is None:
+            return "an API key stays valid until it is revoked where it was made" if self.credentials.key else ""
+        if self.client is None:
+            return "the access token stays valid until it expires"
+        return grants.revoke(self.client, token)
+
+    def remembered(self, profile: Profile) -> Login:
+        """This login, now that it is kept: renewals are shared with other kernels."""
+        if self.keeper and self.client and self.keeper.token and self.keeper.token.refresh:
+            self.keeper.renew_by(keep.shared(profile, _obtain(self.client)))
+        return replace(self, credentials=replace(self.credentials, is_remembered=True))
+
+    def close(self) -> None:
+        """Drop the token and the way to another, and close the connections to the authorization server."""
+        if self.keeper:
+            self.keeper.forget()
+        if self.client:
+            self.client.close()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("A login cannot be pickled or copied.")
+
+
+def log_in(
+    profile: Profile,
+    credentials: Credentials,
+    *,
+    client: OAuthClient | None = None,
+    transport: Transport | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Login:
+    """Make a login of credentials. Only the metadata of an issuer is asked for yet.
+
+    Args:
+        profile: Where.
+        credentials: Who.
+        client: The client at the authorization server, when it is there already.
+        transport: What sends to that server, instead of connection pools.
+        clock: Unix seconds.
+
+    Raises:
+        ConfigError: The profile lacks what this kind of login needs.
+        ServiceError: The issuer's metadata cannot be had.
+    """
+    if credentials.key:
+        return Login(credentials, ApiKey(credentials.key, profile.key_place))
+    token, reread = credentials.token, credentials.reread
+    if token and not token.refresh:
+        keeper = TokenKeeper((lambda _: reread()) if reread else None, token, clock)
+        return Login(credentials, Bearer(keeper), keeper, client)
+    if not credentials.client_id:
+        raise ConfigError("A client secret needs a client id.")
+    client = client or OAuthClient(
+        profile, credentials.client_id, credentials.client_secret, transport=transport, clock=clock
+    )
+    obtain = _obtain(client)
+    keeper = TokenKeeper(keep.shared(profile, obtain) if credentials.is_remembered else obtain, token, clock)
+    return Login(credentials, Bearer(keeper), keeper, client)
+
+
+def _obtain(client: OAuthClient) -> Obtain:
+    """What gets the next token: by the refresh token that came with the last, else for the client itself."""
+    client.server.url("token_url", client.profile)
+
+    def obtain(seen: Token | None) -> Token:
+        return grants.refresh(client, seen) if seen and seen.refresh else grants.client_credentials(client)
+
+    return obtain

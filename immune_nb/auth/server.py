@@ -1,0 +1,146 @@
+"""The authorization server of a profile: its addresses, given or found in the metadata it publishes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from immune_nb.auth.transport import QuietTransport, Transport
+from immune_nb.errors import BadReplyError, ConfigError, quoted
+from immune_nb.profiles import Profile, check_url
+
+__all__ = ["TIMEOUT", "Server", "find_server"]
+
+TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
+MAX_METADATA = 2**20  # bytes
+ENDPOINTS = {
+    "token_url": "token_endpoint",
+    "authorize_url": "authorization_endpoint",
+    "device_url": "device_authorization_endpoint",
+    "revoke_url": "revocation_endpoint",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where one authorization server does what.
+
+    Args:
+        token_url: Token endpoint (RFC 6749 3.2).
+        authorize_url: Authorization endpoint (RFC 6749 3.1).
+        device_url: Device authorization endpoint (RFC 8628 3.1).
+        revoke_url: Revocation endpoint (RFC 7009).
+        issuer: Its name for itself.
+        sends_issuer: Whether it promises ``iss`` in authorization answers (RFC 9207).
+        takes_s256: Whether it takes PKCE's S256, as far as it says.
+    """
+
+    token_url: str | None = None
+    authorize_url: str | None = None
+    device_url: str | None = None
+    revoke_url: str | None = None
+    issuer: str | None = None
+    sends_issuer: bool = False
+    takes_s256: bool = True
+
+    def url(self, endpoint: str, profile: Profile) -> str:
+        """The address of ``token_url``, ``authorize_url``, ``device_url`` or ``revoke_url``.
+
+        Raises:
+            ConfigError: It is neither in the profile nor in the metadata.
+        """
+        found: str | None = getattr(self, endpoint)
+        if found is None:
+            where = "neither in it nor in its issuer's metadata" if profile.issuer else "not in it"
+            raise ConfigError(
+                f"Profile {profile.name!r} needs {endpoint}, which is {where}.",
+                hint=f"Set {endpoint}, or {profile.env_prefix}_{endpoint.upper()}.",
+            )
+        return found
+
+
+def find_server(profile: Profile, transport: Transport | None = None) -> Server:
+    """The profile's own addresses, completed from its issuer's metadata.
+
+    Args:
+        profile: Names the addresses, or the issuer.
+        transport: What sends, instead of a connection pool.
+
+    Raises:
+        ConfigError: The metadata is another issuer's, or names an unsafe address.
+        UnreachableError: The issuer does not answer.
+        BadReplyError: The issuer publishes no metadata.
+
+    Source:
+        RFC 8414 3, OpenID Connect Discovery 1.0 section 4
+    """
+    given = {name: getattr(profile, name) for name in ENDPOINTS}
+    if profile.issuer is None:
+        return Server(**given)
+    quiet = QuietTransport(profile.issuer, transport)
+    try:
+        url, metadata = _metadata(profile.issuer, quiet)
+    finally:
+        quiet.close()
+    _check_issuer(profile.issuer, metadata)
+    found = {name: _address(url, profile, metadata.get(field)) for name, field in ENDPOINTS.items()}
+    methods = metadata.get("code_challenge_methods_supported")
+    return Server(
+        **{name: given[name] or found[name] for name in ENDPOINTS},
+        issuer=metadata["issuer"],
+        sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
+        takes_s256=not isinstance(methods, list) or "S256" in methods,
+    )
+
+
+def _well_known(issuer: str) -> list[str]:
+    """Where metadata may lie: RFC 8414 puts the word before the issuer's path, OpenID behind it."""
+    parts = urlsplit(issuer)
+    root, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    places = [
+        f"{root}/.well-known/oauth-authorization-server{path}",
+        f"{root}{path}/.well-known/openid-configuration",
+        f"{root}{path}/.well-known/oauth-authorization-server",
+        f"{root}/.well-known/openid-configuration{path}",
+    ]
+    return list(dict.fromkeys(places))
+
+
+def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
+    for url in _well_known(issuer):
+        # Straight to the transport: a redirect is not followed (gauntlet A17).
+        headers = {"Accept": "application/json", "User-Agent": "immune_nb"}
+        reply = quiet.handle_request(httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT}))
+        if reply.status_code != httpx.codes.OK or len(reply.content) > MAX_METADATA:
+            continue
+        try:
+            body = json.loads(reply.content)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(body, dict) and isinstance(body.get("issuer"), str):
+            return url, body
+    raise BadReplyError(
+        f"{quoted(issuer)} publishes no OAuth metadata.", hint="Set token_url and the other addresses in the profile."
+    )
+
+
+def _check_issuer(configured: str, metadata: dict[str, Any]) -> None:
+    """The metadata must be the configured issuer's own (RFC 8414 3.3), but for a slash at the end."""
+    if metadata["issuer"].rstrip("/") != configured.rstrip("/"):
+        raise ConfigError(
+            f"{quoted(configured)} publishes metadata of another issuer: {quoted(metadata['issuer'])}.",
+            hint="Set issuer to the name the server gives itself, if you trust it.",
+        )
+
+
+def _address(base: str, profile: Profile, value: object) -> str | None:
+    """An address of the metadata: resolved where it is relative, and held to the rule of the profile's own."""
+    if not isinstance(value, str) or not value:
+        return None
+    url = urljoin(base, value)
+    check_url(f"An address in {profile.name}'s metadata", url)
+    return url
