@@ -1,0 +1,163 @@
+"""The loopback listener: silent, for one answer, and deaf to everything else."""
+
+import http.client
+import socket
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from immune_nb.auth.callback import Callback, answer_in
+from immune_nb.errors import ConfigError
+
+GOOD = "code=abc&state=right"
+
+
+@pytest.fixture
+def callback():
+    """A listener that accepts GOOD."""
+    made = Callback()
+    made.listen(lambda query: query == GOOD)
+    yield made
+    made.close()
+
+
+def get(callback, target, method="GET", **headers):
+    port = int(callback.redirect_uri.split(":")[2].split("/")[0])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, target, headers={"Host": f"127.0.0.1:{port}", **headers})
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response, body
+
+
+def test_the_answer_is_taken_once_and_the_page_tells_nothing(callback, capfd):
+    """L40: static page with a CSP, no Location, nothing printed, and the second is refused."""
+    response, body = get(callback, f"/callback?{GOOD}")
+    assert response.status == 200
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["Location"] is None
+    assert b"abc" not in body
+    assert callback.take(5) == GOOD
+    assert get(callback, f"/callback?{GOOD}&again")[0].status == 404
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_listens_on_the_loopback_address_by_number(callback):
+    """A09: 127.0.0.1 and a free port, not a name that another may hold."""
+    assert callback.redirect_uri.startswith("http://127.0.0.1:")
+    assert callback.redirect_uri.endswith("/callback")
+
+
+@pytest.mark.parametrize(
+    "target", ["/callback", "/callback?state=wrong&code=x", "/", "/favicon.ico", f"/other?{GOOD}"]
+)
+def test_anything_else_is_a_404_and_leaves_it_waiting(callback, target):
+    """A01, A08, A11: wrong state, other paths and junk do not end the login; the real answer still counts."""
+    response, _ = get(callback, target)
+    assert (response.status, response.headers["Location"]) == (404, None)
+    assert callback.take() is None
+    assert get(callback, f"/callback?{GOOD}")[0].status == 200
+    assert callback.take(5) == GOOD
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "OPTIONS", "DELETE", "BREW"])
+def test_other_methods_are_404(callback, method):
+    """A08: even with the right answer."""
+    assert get(callback, f"/callback?{GOOD}", method)[0].status == 404
+    assert callback.take() is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Host": "evil.example"}, 404), ({"Host": "127.0.0.1:1"}, 404), ({"Origin": "https://evil.example"}, 403)],
+)
+def test_a_foreign_host_or_origin_is_refused(callback, headers, status):
+    """A10: DNS rebinding and scripts of other pages get nowhere, and no CORS header helps them."""
+    response, _ = get(callback, f"/callback?{GOOD}", **headers)
+    assert response.status == status
+    assert not [name for name in response.headers if name.lower().startswith("access-control")]
+    assert callback.take() is None
+
+
+def test_half_open_and_endless_requests_do_not_stop_it(callback):
+    """A11: a socket that says nothing and a query of a megabyte: the real answer comes through."""
+    port = int(callback.redirect_uri.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)) as endless:
+        endless.sendall(b"GET /callback?" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n")
+        assert b" 414 " in endless.recv(100)
+        assert get(callback, f"/callback?{GOOD}")[0].status == 200
+    assert callback.take(5) == GOOD
+
+
+def test_the_first_valid_answer_wins(callback):
+    """A11: of many at once, one is taken."""
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(get(callback, f"/callback?{GOOD}")[0].status))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200] + [404] * 7
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_no_bytes_bring_it_down(callback, junk):
+    """A11: whatever is sent, it goes on listening."""
+    port = int(callback.redirect_uri.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(junk)
+        connection.shutdown(socket.SHUT_WR)
+    assert get(callback, "/")[0].status == 404
+
+
+def test_a_fixed_port_is_taken_exactly_or_said_to_be_busy(callback):
+    """A09: a registered redirect URI with a port is used as it is; a busy port is an error, not another port."""
+    with pytest.raises(ConfigError, match="is taken"):
+        Callback(callback.redirect_uri)
+    fixed = callback.redirect_uri
+    callback.close()
+    again = Callback(fixed)
+    assert again.redirect_uri == fixed
+    again.close()
+
+
+@pytest.mark.parametrize("registered", ["http://127.0.0.1/cb", "http://localhost/cb"])
+def test_a_registered_address_without_a_port_gets_one(registered):
+    """RFC 8252 7.3: the path is kept, the port is ours."""
+    made = Callback(registered)
+    assert made.redirect_uri.startswith("http://127.0.0.1:")
+    assert made.redirect_uri.endswith("/cb")
+    made.close()
+
+
+@pytest.mark.parametrize("elsewhere", ["https://app.example/cb", "http://app.example/cb", "https://127.0.0.1/cb"])
+def test_an_address_elsewhere_cannot_be_listened_at(elsewhere):
+    """The error names the way out: paste."""
+    with pytest.raises(ConfigError, match="[Pp]aste"):
+        Callback(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [f"http://127.0.0.1:1/callback?{GOOD}", f"  <http://x/?{GOOD}>\n", f'"http://x/cb?{GOOD}#_=_"', GOOD],
+)
+def test_a_pasted_address_is_read_as_people_paste_it(pasted):
+    """Quotes, brackets, spaces, a fragment, or the query alone."""
+    assert answer_in(pasted) == GOOD
+
+
+def test_closing_before_or_after_listening_frees_the_port():
+    """No thread and no socket stays."""
+    made = Callback()
+    made.close()
+    made = Callback()
+    made.listen(lambda query: True)
+    made.close()
+    assert not [t for t in threading.enumerate() if "serve_forever" in t.name]

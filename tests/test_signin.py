@@ -1,0 +1,371 @@
+"""Signing in by a person: the code grant, the device grant, refresh and revocation, against a scripted server."""
+
+import json
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+import immune_nb as im
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.grants import CodeGrant, DeviceGrant, refresh, revoke
+from immune_nb.auth.secrets import Secret
+from immune_nb.auth.server import Server
+from immune_nb.auth.signin import BrowserSignIn
+from immune_nb.auth.tokens import Token
+
+ISSUER = "https://login.example"
+SERVER = Server(f"{ISSUER}/t", f"{ISSUER}/a", f"{ISSUER}/d", f"{ISSUER}/r", ISSUER, sends_issuer=True)
+PROFILE = im.Profile(
+    "lab", "https://api.example", scopes=("read", "write"), resources=("https://api.example", "urn:b")
+)
+TOKEN = {"access_token": "at", "token_type": "Bearer", "expires_in": 60, "refresh_token": "rt", "scope": "read write"}
+DEVICE = {
+    "device_code": "canary-device",
+    "user_code": "ABCD-EFGH",
+    "verification_uri": f"{ISSUER}/device",
+    "expires_in": 600,
+    "interval": 7,
+}
+
+
+class Script:
+    """Answers in turn, the last one for ever, and remembers each form with its path."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers) or [TOKEN]
+        self.seen = []
+
+    def __call__(self, request):
+        form = {
+            name: values if len(values) > 1 else values[0]
+            for name, values in parse_qs(request.content.decode()).items()
+        }
+        self.seen.append((request.url.path, form))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, content=json.dumps(answer))
+
+
+def error(code, status=400, **more):
+    return httpx.Response(status, json={"error": code, **more})
+
+
+def client(script, server=SERVER, secret=None, clock=lambda: 0.0):
+    return OAuthClient(PROFILE, "me", secret, transport=httpx.MockTransport(script), server=server, clock=clock)
+
+
+def asked(grant):
+    return dict(parse_qs(urlsplit(grant.url).query).items())
+
+
+def answer_to(grant, **changes):
+    fields = {"code": "c", "state": asked(grant)["state"][0], "iss": ISSUER, **changes}
+    return str(httpx.QueryParams({name: value for name, value in fields.items() if value is not None}))
+
+
+def test_the_address_to_open_holds_what_the_standards_want():
+    """Code, PKCE with S256, state, the exact redirect URI, scopes, every resource: and no secret."""
+    grant = CodeGrant(client(Script(), secret=Secret("canary")), "http://127.0.0.1:1/cb")
+    query = asked(grant)
+    assert query["response_type"] == ["code"]
+    assert query["code_challenge_method"] == ["S256"]
+    assert query["redirect_uri"] == ["http://127.0.0.1:1/cb"]
+    assert query["scope"] == ["read write"]
+    assert query["resource"] == ["https://api.example", "urn:b"]
+    assert len(query["code_challenge"][0]) == 43
+    assert "canary" not in grant.url
+
+
+def test_verifier_and_state_are_long_and_fresh():
+    """A06: at least 43 characters, never twice."""
+    script = Script()
+    for _ in range(2):
+        grant = CodeGrant(client(script), "http://127.0.0.1:1/cb")
+        grant.redeem(answer_to(grant))
+    verifiers = [form["code_verifier"] for _, form in script.seen]
+    assert all(len(verifier) >= 43 for verifier in verifiers)
+    assert verifiers[0] != verifiers[1]
+
+
+def test_the_code_is_exchanged_with_verifier_and_resource():
+    """RFC 6749 4.1.3, RFC 7636 4.5, RFC 8707 2.2: a public client names itself in the body."""
+    script = Script()
+    grant = CodeGrant(client(script), "http://127.0.0.1:1/cb")
+    token = grant.redeem(answer_to(grant))
+    path, form = script.seen[0]
+    assert path == "/t"
+    assert form.pop("code_verifier")
+    assert form == {
+        "grant_type": "authorization_code",
+        "code": "c",
+        "redirect_uri": "http://127.0.0.1:1/cb",
+        "client_id": "me",
+        "resource": ["https://api.example", "urn:b"],
+    }
+    assert (token.access.reveal(), token.refresh.reveal(), token.scopes) == ("at", "rt", ("read", "write"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "wrong"},  # A01
+        {"state": None},  # A02
+        {"state": ""},
+        {"iss": "https://evil.example"},  # A03
+        {"iss": None},
+        {"error": "server_error", "iss": "https://evil.example"},
+        {"code": None},
+        {"error": "access_denied", "code": None},  # A16
+        {"error": "access_denied"},
+    ],
+)
+def test_a_wrong_answer_sends_no_token_request(changes):
+    """A01 to A05, A16: wrong, missing or foreign state and issuer, errors, no code: nothing is exchanged."""
+    script = Script()
+    grant = CodeGrant(client(script), "http://127.0.0.1:1/cb")
+    with pytest.raises(im.LoginRejectedError):
+        grant.redeem(answer_to(grant, **changes))
+    assert script.seen == []
+    grant.redeem(answer_to(grant))
+    assert len(script.seen) == 1
+
+
+@pytest.mark.parametrize("doubled", ["&code=d", "&state=d", "&iss=https://evil.example"])
+def test_a_doubled_field_is_refused(doubled):
+    """A05: which of two codes is meant is not ours to guess."""
+    script = Script()
+    grant = CodeGrant(client(script), "http://127.0.0.1:1/cb")
+    with pytest.raises(im.LoginRejectedError):
+        grant.redeem(answer_to(grant) + doubled)
+    assert script.seen == []
+
+
+def test_another_sessions_answer_is_not_ours():
+    """A04: a code with the state of another login is refused."""
+    script = Script()
+    ours, theirs = (CodeGrant(client(script), "http://127.0.0.1:1/cb") for _ in range(2))
+    with pytest.raises(im.LoginRejectedError):
+        ours.redeem(answer_to(theirs))
+    assert script.seen == []
+
+
+def test_a_server_without_s256_is_refused():
+    """A07: never `plain`."""
+    with pytest.raises(im.ConfigError, match="S256"):
+        CodeGrant(client(Script(), replace(SERVER, takes_s256=False)), "http://127.0.0.1:1/cb")
+
+
+def test_a_servers_words_are_escaped_and_capped():
+    """A12: ANSI, CRLF, bidi and a flood in `error_description` stay one short plain line."""
+    grant = CodeGrant(client(Script()), "http://127.0.0.1:1/cb")
+    nasty = "\x1b[31m<script>\r\nX\u202e" + "y" * 5000
+    with pytest.raises(im.LoginRejectedError) as caught:
+        grant.redeem(
+            answer_to(grant, error="access_denied", error_description=nasty, error_uri="javascript:alert(1)")
+        )
+    text = str(caught.value)
+    assert text.isprintable()
+    assert len(text) < 300
+    assert "javascript" not in text
+
+
+def test_a_pasted_address_finishes_the_login_and_a_wrong_one_does_not():
+    """Paste back works without the listener; a wrong paste leaves the login open."""
+    script = Script()
+    registered = replace(PROFILE, redirect_uri="https://app.example/cb")
+    asking = OAuthClient(registered, "me", transport=httpx.MockTransport(script), server=SERVER)
+    sign_in = BrowserSignIn(asking)
+    assert not sign_in.listens
+    with pytest.raises(im.QueryError, match="not the address"):
+        sign_in.paste("https://app.example/cb?code=x&state=y")
+    token = sign_in.paste(f"https://app.example/cb?{answer_to(sign_in)}")
+    assert token.access.reveal() == "at"
+    assert script.seen[0][1]["redirect_uri"] == "https://app.example/cb"
+
+
+def test_nobody_finishing_ends_the_sign_in():
+    """After ten minutes the listener is closed and the error says to start again."""
+    now = [0.0]
+    sign_in = BrowserSignIn(client(Script(), clock=lambda: now[0]))
+    assert sign_in.poll() is None
+    now[0] = 601.0
+    with pytest.raises(im.LoginRejectedError, match="in time"):
+        sign_in.poll()
+
+
+def test_a_device_login_from_code_to_token():
+    """RFC 8628: what is shown, and pending until it is not."""
+    script = Script(
+        {**DEVICE, "verification_uri_complete": f"{ISSUER}/device?c=1"}, error("authorization_pending"), TOKEN
+    )
+    grant = DeviceGrant(client(script))
+    assert (grant.user_code, grant.url, grant.interval, grant.expires_at) == ("ABCD-EFGH", f"{ISSUER}/device", 7, 600)
+    assert grant.url_complete == f"{ISSUER}/device?c=1"
+    assert grant.poll() is None
+    assert grant.poll().access.reveal() == "at"
+    assert script.seen[0] == (
+        "/d",
+        {"scope": "read write", "resource": ["https://api.example", "urn:b"], "client_id": "me"},
+    )
+    assert script.seen[1][1]["device_code"] == "canary-device"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error("authorization_pending"),
+        httpx.Response(503),
+        httpx.Response(502, html="<h1>Bad gateway</h1>"),
+        httpx.Response(200, html="<html>"),
+        httpx.Response(429),
+        httpx.ReadTimeout("slow"),
+        httpx.ConnectError("refused"),
+    ],
+)
+def test_what_says_nothing_leaves_the_device_login_open(answer):
+    """F31: pending, 5xx, HTML, a time-out: the next poll may bring the token."""
+    grant = DeviceGrant(client(Script(DEVICE, answer, TOKEN)))
+    assert grant.poll() is None
+    assert grant.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (error("access_denied"), "declined"),
+        (error("expired_token"), "expired"),
+        (error("invalid_grant"), "invalid_grant"),
+    ],
+)
+def test_a_no_ends_the_device_login(answer, words):
+    """F31: denied, expired, refused: an error at once, that does not show the device code."""
+    grant = DeviceGrant(client(Script(DEVICE, answer)))
+    with pytest.raises(im.LoginRejectedError, match=words) as caught:
+        grant.poll()
+    assert "canary" not in str(caught.value)
+
+
+def test_slow_down_adds_five_seconds_each_time():
+    """RFC 8628 3.5; without an `interval` it starts from five."""
+    bare = {name: value for name, value in DEVICE.items() if name != "interval"}
+    grant = DeviceGrant(client(Script(bare, error("slow_down"), error("slow_down"), error("authorization_pending"))))
+    assert grant.interval == 5
+    grant.poll()
+    grant.poll()
+    assert grant.interval == 15
+    grant.poll()
+    assert grant.interval == 15
+
+
+def test_an_expired_code_asks_no_more():
+    """F31: after `expires_in` nothing is sent."""
+    now = [0.0]
+    script = Script(DEVICE)
+    grant = DeviceGrant(client(script, clock=lambda: now[0]))
+    now[0] = 600.0
+    with pytest.raises(im.LoginRejectedError, match="expired"):
+        grant.poll()
+    assert len(script.seen) == 1
+
+
+@pytest.mark.parametrize("missing", ["device_code", "user_code", "verification_uri"])
+def test_a_device_answer_without_its_fields_is_a_bad_reply(missing):
+    """The field is named."""
+    with pytest.raises(im.BadReplyError, match=missing):
+        DeviceGrant(client(Script({name: value for name, value in DEVICE.items() if name != missing})))
+
+
+def test_a_plain_http_verification_address_is_refused():
+    """A13: nobody is sent to type a code over http."""
+    with pytest.raises(im.ConfigError, match="plain http"):
+        DeviceGrant(client(Script({**DEVICE, "verification_uri": "http://evil.example/device"})))
+
+
+OLD = Token(Secret("at0"), 0.0, 60.0, ("read", "write"), Secret("rt0"), "ann")
+
+
+@pytest.mark.parametrize(("reply", "kept"), [(TOKEN, "rt"), ({"access_token": "at"}, "rt0")])
+def test_a_rotated_refresh_token_replaces_and_an_absent_one_stays(reply, kept):
+    """RFC 6749 6: the newest is kept; without one the old one goes on; scopes and account too."""
+    script = Script(reply)
+    token = refresh(client(script), OLD)
+    assert token.refresh.reveal() == kept
+    assert (token.scopes, token.account) == (("read", "write"), "ann")
+    assert script.seen[0][1]["refresh_token"] == "rt0"
+
+
+def jwt(**claims):
+    import base64
+
+    return "x." + base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=") + ".x"
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ({**TOKEN, "scope": "read admin"}, "scopes"),
+        ({**TOKEN, "id_token": jwt(sub="eve")}, "another user"),
+        (error("invalid_grant"), "refused this login"),
+    ],
+)
+def test_a_refresh_that_is_not_the_same_login_is_refused(reply, words):
+    """A14: a wider scope, somebody else's token, a replayed refresh token."""
+    with pytest.raises(im.LoginRejectedError, match=words):
+        refresh(client(Script(reply)), OLD)
+
+
+def test_a_narrower_refresh_of_the_same_user_is_fine():
+    """A14's control: less scope, same account."""
+    assert refresh(client(Script({**TOKEN, "scope": "read", "id_token": jwt(sub="ann")})), OLD).scopes == ("read",)
+
+
+def test_revocation_takes_the_refresh_token_first():
+    """A19, RFC 7009 2.1: then the access token, each with its hint."""
+    script = Script(httpx.Response(200))
+    assert revoke(client(script), OLD) == "revoked"
+    assert [(path, form["token"], form["token_type_hint"]) for path, form in script.seen] == [
+        ("/r", "rt0", "refresh_token"),
+        ("/r", "at0", "access_token"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "server", "said"),
+    [
+        (httpx.Response(503), SERVER, "revocation failed: status 503"),
+        (httpx.ConnectError("refused"), SERVER, "revocation failed: no answer"),
+        (httpx.Response(200), replace(SERVER, revoke_url=None), "the server offers no revocation"),
+    ],
+)
+def test_a_revocation_that_did_not_happen_is_not_claimed(answer, server, said):
+    """A19, F25: the remote result is reported as it was."""
+    assert revoke(client(Script(answer), server), OLD) == said
+
+
+def test_a_private_key_signs_the_client_in():
+    """RFC 7523: the assertion is a JWT by the key, for this endpoint; no secret is sent."""
+    import base64
+
+    from joserfc.jwk import ECKey, RSAKey
+
+    for key, algorithm in ((RSAKey.generate_key(2048), "RS256"), (ECKey.generate_key("P-256"), "ES256")):
+        script = Script()
+        pem = Secret(key.as_pem(private=True).decode(), "private key")
+        client(script, secret=pem).token("client_credentials")
+        form = script.seen[0][1]
+        assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        head, body = (
+            json.loads(base64.urlsafe_b64decode(part + "==")) for part in form["client_assertion"].split(".")[:2]
+        )
+        assert head["alg"] == algorithm
+        assert (body["iss"], body["sub"], body["aud"]) == ("me", "me", f"{ISSUER}/t")
+        assert "client_secret" not in form
+
+
+def test_a_key_that_is_none_is_said_so():
+    """A PEM that holds no RSA or EC key."""
+    with pytest.raises(im.LoginRejectedError, match="PEM"):
+        client(Script(), secret=Secret("-----BEGIN JUNK-----\nabc")).token("client_credentials")
