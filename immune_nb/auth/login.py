@@ -41,7 +41,7 @@ class Login:
         """Revoke its tokens where the server can, and say in words what came of it."""
         token = self.keeper.token if self.keeper else None
         if token is None:
-            return "an API key stays valid until it is revoked where it was made" if self.credentials.key else ""
+            return ""
         if self.client is None:
             return "the access token stays valid until it expires"
         return grants.revoke(self.client, token)
