@@ -60,6 +60,10 @@ class Faults:
     expires_in: Annotated[
         Literal["number", "string", "float", "missing", "zero", "negative"], "how its lifetime is announced [F26]"
     ] = "number"
+    refresh_rotates: Annotated[bool, "every refresh brings a new refresh token, and an old one ends the login"] = True
+    refresh_lifetime_s: Annotated[float, "how long a refresh token lives"] = 30 * 86_400.0
+    device_interval_s: Annotated[int, "seconds a device waits between polls; -1 leaves it out [F31]"] = 5
+    device_lifetime_s: Annotated[float, "how long a device's codes live [F31]"] = 600.0
 
 
 def switch_choices(name: str) -> tuple[str, ...]:
