@@ -78,13 +78,13 @@ class Sandbox:
     def __init__(self, settings: Settings, origin: str) -> None:
         self._settings = settings
         self._origin = origin
+        self.role = ROLES[settings.role]
         self._anchor = int(settings.clock()) if settings.now is None else settings.now
         self._store = Store(str(settings.db) if settings.db else ":memory:")
         self._meter = Meter(settings.clock)
         self._courier = Courier(self._store, settings.clock)
-        self._breaker = Breaker(settings.faults, self._end_tokens)
+        self._breaker = Breaker(settings.faults, self._end_tokens, self.role.guards)
         self._notes = Notes(settings.log)
-        self.role = ROLES[settings.role]
         self.redirect_uris = tuple(settings.redirect_uris.split()) or self.role.redirect_uris
         self.credentials = self._register()
         self._fill()

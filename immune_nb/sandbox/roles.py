@@ -16,6 +16,8 @@ from .problems import Problem, immune_envelope, nested_envelope
 
 __all__ = ["ROLES", "Role"]
 
+OPEN: Final = (".well-known", "_sandbox", "auth", "oauth2")
+
 
 @dataclass(frozen=True)
 class Role:
@@ -64,7 +66,7 @@ class Role:
 
     def guards(self, path: str) -> bool:
         """Whether a path needs a credential."""
-        return path.startswith(self.api + "/") and path.split("/")[1] not in {"auth", "oauth2", "_sandbox"}
+        return path.startswith(self.api + "/") and path.split("/")[1] not in OPEN
 
     def scopes_for(self, method: str, path: str) -> list[str]:
         """What a credential must be good for."""
