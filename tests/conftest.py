@@ -26,10 +26,18 @@ class Sandbox:
     """A sandbox process: where it is, what logs in to it, and the handle that breaks it."""
 
     base_url: str
+    issuer: str | None
     token_url: str
+    authorize_url: str
+    device_url: str | None
+    revoke_url: str | None
+    redirect_uri: str
     api_key: str
     client_id: str
     client_secret: str
+    public_client_id: str
+    user: str
+    password: str
     pid: int
 
     @property

@@ -303,6 +303,23 @@ def test_a_wrong_switch_is_an_error(api, sandbox, changes):
         read_faults(changes, Faults())
 
 
+def test_how_a_login_lives_is_a_switch(api, sandbox, breaks):
+    """Rotation, the life of refresh tokens, and the pace and life of a device's codes."""
+    url = sandbox.origin + sandbox.role.device
+    client = {"client_id": sandbox.credentials.public_client_id}
+    breaks(device_interval_s=2, device_lifetime_s=7, refresh_rotates=False, refresh_lifetime_s=60.0)
+    started = httpx.post(url, data=client, **PLAIN).json()
+    assert (started["interval"], started["expires_in"]) == (2, 7)
+    approve = {"user_code": started["user_code"], "action": "approve"}
+    api.post(sandbox.control_url + "/device", json=approve).raise_for_status()
+    grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": started["device_code"]}
+    got = httpx.post(sandbox.token_url, data=client | grant, **PLAIN).json()
+    form = client | {"grant_type": "refresh_token", "refresh_token": got["refresh_token"]}
+    assert "refresh_token" not in httpx.post(sandbox.token_url, data=form, **PLAIN).json()
+    breaks()
+    assert "refresh_token" in httpx.post(sandbox.token_url, data=form, **PLAIN).json()
+
+
 def test_every_switch_has_a_test():
     """A new switch without a test in this file is noticed."""
     here = Path(__file__).read_text(encoding="utf-8")

@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-FIELDS = {"base_url", "token_url", "api_key", "client_id", "client_secret", "pid"}
+FIELDS = {
+    *("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url", "redirect_uri"),
+    *("api_key", "client_id", "client_secret", "public_client_id", "user", "password", "pid"),
+}
 
 
 @contextlib.contextmanager

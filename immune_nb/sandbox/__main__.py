@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from .faults import Faults
     from .server import Address, Server
     from .settings import Settings
+
+FLAGS: Final = {"role": "--as"}  # where the field's name would say less, or is a word of Python
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -86,14 +88,14 @@ def _add_flags(group: Any, options: type[Settings | Faults], readers: dict[str, 
         if not hasattr(hints[option.name], "__metadata__"):
             continue
         kind, text = hints[option.name].__origin__, hints[option.name].__metadata__[0]
-        flag = "--" + option.name.replace("_", "-")
+        flag = FLAGS.get(option.name, "--" + option.name.replace("_", "-"))
         if kind is bool:
             action = argparse.BooleanOptionalAction
-            group.add_argument(flag, action=action, default=option.default, help=text)
+            group.add_argument(flag, dest=option.name, action=action, default=option.default, help=text)
             continue
         read = readers.get(option.name, kind if kind in {int, float} else str)
         choices = get_args(kind) if get_origin(kind) is Literal else None
-        group.add_argument(flag, type=read, default=option.default, choices=choices, help=text)
+        group.add_argument(flag, dest=option.name, type=read, default=option.default, choices=choices, help=text)
 
 
 def _second(text: str) -> int:

@@ -14,7 +14,7 @@ from .bodies import is_number, read_json
 from .instants import SECOND, iso, parse
 from .listing import limit_of, words
 from .plant import MACHINES, QUALITIES, RANKS, SENSORS
-from .problems import Problem
+from .problems import Problem, immune_envelope
 from .readings import Page, Query, Readings, Window
 from .render import Selection
 
@@ -115,7 +115,7 @@ class ReadingsApi:
                 raise _invalid("readings", "each a JSON object")
             return {"status": "accepted", "id": self._accept(row)["id"]}
         except Problem as problem:
-            return {"status": "rejected"} | problem.envelope()
+            return {"status": "rejected"} | immune_envelope(problem)
 
     def _accept(self, row: Record) -> Record:
         """Check, keep and judge a submitted reading."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
@@ -21,17 +20,23 @@ from .alerts import first_alerts, first_predictions
 from .api_readings import ReadingsApi
 from .api_records import RecordsApi
 from .census import Census
+from .consent import Consent
 from .control import Control, Journal, Notes
 from .faults import Breaker, Faults
-from .guard import Guard, Meter
+from .guard import Guard, Meter, protector
+from .iiniit import ProjectsApi
 from .instants import DAY
-from .oauth import SCOPES, TokenServer, protector
+from .oauth import TokenServer
+from .pages import Pages
 from .plant import SENSORS
-from .problems import Problem, answer_crash, answer_http, answer_problem
+from .problems import handlers
 from .readings import Readings
 from .render import Renderer
+from .roles import ROLES
+from .sign_ins import SignIns
 from .signals import Signal
 from .store import Account, Store, digest
+from .visitors import Visitors
 from .webhooks import Courier
 
 if TYPE_CHECKING:
@@ -51,27 +56,36 @@ class Credentials:
     api_key: str = field(repr=False)
     client_id: str
     client_secret: str = field(repr=False)
+    public_client_id: str
+    user: str
+    password: str = field(repr=False)
 
 
 class Sandbox:
-    """A local IMMUNE.
+    """A local IMMUNE, or iiniit.
 
     Args:
         settings: How it behaves.
+        origin: Where it answers, as a URL without a path.
 
     Attributes:
         app: The ASGI application.
         credentials: What opens it.
+        role: What it plays.
+        redirect_uris: Where a sign-in may lead back to.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, origin: str) -> None:
         self._settings = settings
+        self._origin = origin
+        self.role = ROLES[settings.role]
         self._anchor = int(settings.clock()) if settings.now is None else settings.now
         self._store = Store(str(settings.db) if settings.db else ":memory:")
         self._meter = Meter(settings.clock)
         self._courier = Courier(self._store, settings.clock)
-        self._breaker = Breaker(settings.faults, self._end_tokens)
+        self._breaker = Breaker(settings.faults, self._end_tokens, self.role.guards)
         self._notes = Notes(settings.log)
+        self.redirect_uris = tuple(settings.redirect_uris.split()) or self.role.redirect_uris
         self.credentials = self._register()
         self._fill()
         self.app = self._application()
@@ -82,15 +96,19 @@ class Sandbox:
         self._notes.close()
 
     def _register(self) -> Credentials:
-        """Let in the key and the client of the settings, or new ones."""
-        given, scope = self._settings, " ".join(SCOPES)
+        """Let in the key, the clients and the user of the settings, or new ones."""
+        given, scope = self._settings, " ".join(self.role.scopes)
         made = Credentials(
             given.api_key or f"imk_{secrets.token_urlsafe(24)}",
             given.client_id or f"client_{secrets.token_hex(6)}",
             given.client_secret or f"ims_{secrets.token_urlsafe(24)}",
+            given.public_client_id or f"notebook_{secrets.token_hex(6)}",
+            given.user,
+            given.password or secrets.token_urlsafe(9),
         )
         self._store.add_account(Account("key_main", "key", digest(made.api_key), scope))
         self._store.add_account(Account(made.client_id, "client", digest(made.client_secret), scope))
+        self._store.add_account(Account(made.public_client_id, "public", "", scope))
         return made
 
     def _fill(self) -> None:
@@ -119,33 +137,42 @@ class Sandbox:
         return Readings(Renderer(signals), Census(signals, start), self._store, start, self._now)
 
     def _application(self) -> Starlette:
-        clock = self._settings.clock
-        tokens = TokenServer(self._store, clock, self._faults)
-        guard = {"protector": protector(self._store, clock), "meter": self._meter}
+        settings, role = self._settings, self.role
+        judge = protector(self._store, settings.clock, self._origin + role.api)
+        guard = {"protector": judge, "meter": self._meter, "role": role, "faults": self._faults}
         app = Starlette(
-            routes=[
-                *self._routes(),
-                Route("/oauth/token", tokens.answer_token, methods=["POST"]),
-                Route("/oauth/revoke", tokens.answer_revocation, methods=["POST"]),
-            ],
+            routes=self._routes(),
             middleware=[
-                Middleware(Journal, clock=clock, notes=self._notes),
+                Middleware(Journal, clock=settings.clock, notes=self._notes),
                 Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK),
                 Middleware(self._breaker.around),
-                Middleware(Guard, faults=self._faults, settings=self._settings, **guard),
+                Middleware(Guard, key_in="query" if role.key_in_query else settings.api_key_in, **guard),
             ],
-            exception_handlers={Problem: answer_problem, HTTPException: answer_http, 500: answer_crash},
+            exception_handlers=handlers(role.envelope),
             lifespan=self._lifespan,
         )
         app.router.redirect_slashes = False
         return app
 
     def _routes(self) -> list[Route]:
-        routes = ReadingsApi(self._settings, self._readings(), self._store, self._courier).routes()
-        routes += RecordsApi(self._settings, self._store).routes()
-        if self._settings.control:
-            routes += self._control().routes()
-        return routes
+        tokens = TokenServer(
+            self._store,
+            self.role,
+            self._origin,
+            redirect_uris=self.redirect_uris,
+            now=self._settings.clock,
+            faults=self._faults,
+        )
+        visitors = Visitors(self._store, self.credentials.user, self.credentials.password)
+        pages = Pages(self.role.title, self.role.scopes)
+        routes = [*self._api(), *tokens.routes(), *Consent(tokens, visitors, pages).routes()]
+        return routes + (self._control().routes() if self._settings.control else [])
+
+    def _api(self) -> list[Route]:
+        if self.role.name == "iiniit":
+            return ProjectsApi(self.credentials.user, self._origin).routes()
+        readings = ReadingsApi(self._settings, self._readings(), self._store, self._courier)
+        return readings.routes() + RecordsApi(self._settings, self._store).routes()
 
     def _control(self) -> Control:
         return Control(
@@ -155,6 +182,7 @@ class Sandbox:
             start=self._settings.faults,
             end_tokens=self._end_tokens,
             reset=self._reset,
+            sign_ins=SignIns(self._store, self.credentials),
         )
 
     @asynccontextmanager

@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from .sign_ins import SignIns
+
 __all__ = ["Control", "Journal", "Notes"]
 
 KEPT: Final = 20_000
 SECRETS: Final = frozenset(
-    ("access_token", "api_key", "client_secret", "code", "code_verifier", "password", "refresh_token", "token")
+    (
+        *("access_token", "api_key", "client_secret", "code", "code_verifier"),
+        *("device_code", "password", "refresh_token", "token", "user_code"),
+    )
 )
 
 
@@ -98,6 +103,7 @@ class Journal:
                 "ms": round(millis, 2),
                 "caller": scope.get("caller", ""),
             }
+            | ({"grant": scope["grant"]} if "grant" in scope else {})
         )
 
 
@@ -111,6 +117,7 @@ class Control:
         start: The faults the sandbox was started with.
         end_tokens: Expires or revokes every token.
         reset: Forgets what was submitted and counted.
+        sign_ins: Stands in for people and for whoever registers clients.
     """
 
     def __init__(
@@ -122,6 +129,7 @@ class Control:
         start: Faults,
         end_tokens: Callable[[str], int],
         reset: Callable[[], None],
+        sign_ins: SignIns,
     ) -> None:
         self._breaker = breaker
         self._notes = notes
@@ -129,6 +137,7 @@ class Control:
         self._start = start
         self._end_tokens = end_tokens
         self._reset = reset
+        self._sign_ins = sign_ins
 
     def routes(self) -> list[Route]:
         """What answers where."""
@@ -139,6 +148,7 @@ class Control:
             Route("/_sandbox/events", self.announce, methods=["POST"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
             Route("/_sandbox/log", self.show_log, methods=["GET"]),
+            *self._sign_ins.routes(),
         ]
 
     async def show_faults(self, _request: Request) -> Response:
@@ -155,7 +165,7 @@ class Control:
         return JSONResponse(dataclasses.asdict(faults))
 
     async def end_tokens(self, request: Request) -> Response:
-        """``POST /_sandbox/tokens`` ``{"action": "expire" | "revoke"}``: every token, now."""
+        """``POST /_sandbox/tokens`` ``{"action"}``: ``revoke`` all, or ``expire`` every access token."""
         action = (await read_json(request)).get("action")
         if action not in ("expire", "revoke"):
             raise Problem("INVALID_PARAMETER", "action is expire or revoke.", field="action", constraint="known")
@@ -171,7 +181,7 @@ class Control:
         return JSONResponse({"webhooks": self._courier.announce(body["type"], body.get("data") or {})}, 202)
 
     async def reset(self, _request: Request) -> Response:
-        """``POST /_sandbox/reset``: as at the start, but for keys, clients and tokens."""
+        """``POST /_sandbox/reset``: as at the start, but for keys, clients and tokens; sign-ins under way end."""
         self._breaker.set(self._start)
         self._notes.kept.clear()
         self._reset()

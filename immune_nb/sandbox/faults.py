@@ -27,7 +27,7 @@ __all__ = ["Breaker", "Faults", "read_faults", "switch_choices"]
 class Faults:
     """Every switch; the text beside a type is the flag's help. The defaults break nothing."""
 
-    path: Annotated[str, "selected faults hit paths that begin like this"] = "/v1/"
+    path: Annotated[str, "selected faults hit paths that begin like this; without it, the whole API"] = ""
     after: Annotated[int, "let this many matching requests pass first"] = 0
     every: Annotated[int, "then hit every k-th one"] = 1
     next: Annotated[int, "at most this many hits; -1 is no end"] = -1
@@ -60,6 +60,10 @@ class Faults:
     expires_in: Annotated[
         Literal["number", "string", "float", "missing", "zero", "negative"], "how its lifetime is announced [F26]"
     ] = "number"
+    refresh_rotates: Annotated[bool, "every refresh brings a new refresh token, and an old one ends the login"] = True
+    refresh_lifetime_s: Annotated[float, "how long a refresh token lives"] = 30 * 86_400.0
+    device_interval_s: Annotated[int, "seconds a device waits between polls; -1 leaves it out [F31]"] = 5
+    device_lifetime_s: Annotated[float, "how long a device's codes live [F31]"] = 600.0
 
 
 def switch_choices(name: str) -> tuple[str, ...]:
@@ -97,12 +101,18 @@ def _kinds(hint: Any) -> tuple[type, ...]:
 class Breaker:
     """The middleware: decides whether a request is hit, and breaks its answer.
 
+    Args:
+        faults: What to break at first.
+        end_tokens: Expires or revokes every token.
+        is_api: Whether a path is the API's.
+
     Attributes:
         faults: What holds now; `set` replaces it and starts counting anew.
     """
 
-    def __init__(self, faults: Faults, end_tokens: Callable[[str], object]) -> None:
+    def __init__(self, faults: Faults, end_tokens: Callable[[str], object], is_api: Callable[[str], bool]) -> None:
         self.app: ASGIApp = _nowhere
+        self._is_api = is_api
         self._end_tokens = end_tokens
         self.set(faults)
 
@@ -134,7 +144,7 @@ class Breaker:
     def _is_hit(self, path: str) -> bool:
         """Count the request, and say whether a selected fault hits it."""
         faults = self.faults
-        if not path.startswith(faults.path):
+        if not (path.startswith(faults.path) if faults.path else self._is_api(path)):
             return False
         self._matched += 1
         turn = self._matched - faults.after

@@ -10,21 +10,23 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from authlib.oauth2 import OAuth2Error
+from authlib.oauth2 import OAuth2Error, ResourceProtector
+from authlib.oauth2.rfc6750 import BearerTokenValidator
 from starlette.requests import Request
 
+from .clients import Credential
 from .problems import Problem
+from .store import Store, StoredToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from authlib.oauth2 import ResourceProtector
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .faults import Faults
-    from .settings import Settings
+    from .roles import Role
 
-__all__ = ["Guard", "Meter"]
+__all__ = ["Guard", "Meter", "protector"]
 
 ANYONE: Final = "anonymous"
 
@@ -74,15 +76,59 @@ class Meter:
         self._counts.clear()
 
 
+class TokenValidator(BearerTokenValidator):  # type: ignore[misc] # authlib ships no types
+    """RFC 6750: a bearer token is good while the store says so, and where it is meant for (RFC 8707)."""
+
+    def __init__(self, store: Store, clock: Callable[[], float], base_url: str) -> None:
+        super().__init__(realm="immune")
+        self._store = store
+        self._clock = clock
+        self._base_url = base_url
+
+    def authenticate_token(self, token_string: str) -> Credential | None:
+        """Look a token up."""
+        held = self._store.token(token_string)
+        if held is None or held.kind != "access" or not self._is_meant(held.audience):
+            return None
+        return Credential(held, self._clock())
+
+    def _is_meant(self, audience: tuple[str, ...]) -> bool:
+        return not audience or any((self._base_url + "/").startswith(uri.rstrip("/") + "/") for uri in audience)
+
+
+class KeyValidator(BearerTokenValidator):  # type: ignore[misc] # authlib ships no types
+    """``Authorization: ApiKey <key>`` (api-contract 1.1): like a bearer token that never expires."""
+
+    TOKEN_TYPE = "apikey"  # noqa: S105 - the scheme's name
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(realm="immune")
+        self._store = store
+
+    def authenticate_token(self, token_string: str) -> Credential | None:
+        """Look a key up."""
+        account = self._store.account_of_key(token_string)
+        return Credential(StoredToken(account.id, account.scope, expires_at=1.0)) if account else None
+
+
+def protector(store: Store, clock: Callable[[], float], base_url: str) -> ResourceProtector:
+    """What judges every request to the API."""
+    judge = ResourceProtector()
+    judge.register_token_validator(TokenValidator(store, clock, base_url))
+    judge.register_token_validator(KeyValidator(store))
+    return judge
+
+
 class Guard:
-    """The middleware before everything under ``/v1``.
+    """The middleware before the whole API.
 
     Args:
         app: What lies behind.
         protector: Judges credentials.
         meter: Counts.
         faults: What to break, now.
-        settings: Where an API key is looked for.
+        role: Which paths are the API's, and their scopes.
+        key_in: Where an API key is looked for beside the header.
     """
 
     def __init__(
@@ -92,17 +138,19 @@ class Guard:
         protector: ResourceProtector,
         meter: Meter,
         faults: Callable[[], Faults],
-        settings: Settings,
+        role: Role,
+        key_in: str,
     ) -> None:
         self.app = app
         self._protector = protector
         self._meter = meter
         self._faults = faults
-        self._key_in = settings.api_key_in
+        self._role = role
+        self._key_in = key_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or answer 401, 403 or 429."""
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or not self._role.guards(scope["path"]):
             await self.app(scope, receive, send)
             return
         faults = self._faults()
@@ -111,16 +159,18 @@ class Guard:
         usage = self._meter.count(caller, faults)
         if usage.used > usage.limit:
             problem = _too_many(usage, faults)
-        app = problem.response() if problem else self.app
+        app = problem.response(self._role.envelope) if problem else self.app
         await app(scope, receive, _adding(usage.headers(faults), send) if faults.rate_announced else send)
 
     def _judge(self, request: Request) -> tuple[str, Problem | None]:
         """Who asks, and why they may not."""
-        scope = "read" if request.method in {"GET", "HEAD"} else "write"
+        scopes = self._role.scopes_for(request.method, request.url.path)
         try:
-            return str(self._protector.validate_request([scope], self._presented(request)).client_id), None
+            found = self._protector.validate_request(scopes, self._presented(request))
         except OAuth2Error as error:
-            return ANYONE, _refusal(error, scope)
+            return ANYONE, _refusal(error, " ".join(scopes))
+        request.scope["user"] = found.user
+        return str(found.client_id), None
 
     def _presented(self, request: Request) -> Request:
         """The request with its credential where RFC 6750 looks for one, wherever it came from."""

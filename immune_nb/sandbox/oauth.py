@@ -1,205 +1,172 @@
-"""The OAuth side, on authlib's server classes: client credentials, bearer tokens, revocation (RFC 6749, 6750, 7009).
+"""The authorization server, on authlib's server classes; it decides, this module connects it to Starlette.
 
-Authlib decides; this module connects it to Starlette and to the store. Another grant is one class and one
-`register_grant`; another endpoint is one class and one `register_endpoint`.
+Another grant is one class and one `register_grant`; another endpoint is one class and one `register_endpoint`.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
-from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_plus
 
-from authlib.oauth2 import OAuth2Error, OAuth2Request, ResourceProtector
-from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, InvalidRequestError, TokenMixin
-from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
-from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from authlib.oauth2.rfc6750 import BearerTokenGenerator, BearerTokenValidator
-from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError
+from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from .store import Account, Store, StoredToken, digest
+from .clients import Client, FormRequest, InvalidTargetError, KeyAssertion, authenticate_basic
+from .devices import DeviceAuthorization, DeviceCode
+from .endpoints import Introspection, Issuer, Revocation, metadata
+from .grants import AuthorizationCode, ClientCredentials, ProofKey, Refresh
+from .store import Store, StoredToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
     from .faults import Faults
+    from .roles import Role
 
-__all__ = ["SCOPES", "TokenServer", "protector"]
+__all__ = ["TokenServer"]
 
-SCOPES: Final = ("read", "write")
-AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post")
+SEE_OTHER: Final = 303
+METADATA: Final = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
 
-@dataclass(frozen=True)
-class Client(ClientMixin):  # type: ignore[misc] # authlib ships no types
-    """An account, as authlib wants to ask about it."""
-
-    account: Account
+class Answer(Response):
+    """Authlib's answer as Starlette's, with the property its extensions look for."""
 
     @property
-    def client_id(self) -> str:
-        """Its id."""
-        return self.account.id
+    def location(self) -> str:
+        """Where a redirect leads; empty for another answer."""
+        return self.headers.get("location", "")
 
-    def get_client_id(self) -> str:
-        """Its id."""
-        return self.account.id
-
-    def get_allowed_scope(self, scope: str | None) -> str:
-        """What it gets when it asks for `scope`; everything it may have when it does not ask (RFC 6749, 3.3)."""
-        allowed = self.account.scope.split()
-        return " ".join(s for s in (scope.split() if scope else allowed) if s in allowed)
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        """Compared by digest, in constant time."""
-        return secrets.compare_digest(self.account.digest, digest(client_secret))
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - authlib's signature
-        """Basic and body, at every endpoint."""
-        return method in AUTH_METHODS
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        """Client credentials only."""
-        return bool(grant_type == ClientCredentialsGrant.GRANT_TYPE)
-
-
-@dataclass(frozen=True)
-class Credential(TokenMixin):  # type: ignore[misc] # authlib ships no types
-    """A token or an API key, as authlib wants to ask about it."""
-
-    client_id: str
-    scope: str
-    expired: bool = False
-    revoked: bool = False
-
-    def check_client(self, client: Client) -> bool:
-        """Whether it was given to that client."""
-        return self.client_id == client.client_id
-
-    def get_scope(self) -> str:
-        """Its scopes."""
-        return self.scope
-
-    def is_expired(self) -> bool:
-        """Whether its time is over."""
-        return self.expired
-
-    def is_revoked(self) -> bool:
-        """Whether it was taken back."""
-        return self.revoked
-
-
-class FormRequest(OAuth2Request):  # type: ignore[misc] # authlib ships no types
-    """A Starlette request, its form already read, as authlib wants to see it.
-
-    Raises:
-        InvalidRequestError: A parameter is repeated (RFC 6749, 3.2).
-    """
-
-    def __init__(self, request: Request, form: FormData) -> None:
-        super().__init__(request.method, str(request.url), headers=request.headers)
-        self._fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-        self.payload = BasicOAuth2Payload(self._fields)
-        if len(form.multi_items()) > len(self._fields):
-            raise InvalidRequestError("A parameter is repeated.")
-
-    @property
-    def args(self) -> Mapping[str, str]:
-        """The token endpoint takes none from the URL."""
-        return {}
-
-    @property
-    def form(self) -> Mapping[str, str]:
-        """The form's fields."""
-        return self._fields
-
-
-class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc] # authlib ships no types
-    """RFC 6749, 4.4, with the client's secret in the header or in the body."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS  # type: ignore[assignment,unused-ignore] # authlib's name for it
-
-
-class Revocation(RevocationEndpoint):  # type: ignore[misc] # authlib ships no types
-    """RFC 7009: a client takes its own token back; a token nobody knows is fine too.
-
-    Args:
-        store: Tokens.
-    """
-
-    CLIENT_AUTH_METHODS = AUTH_METHODS
-
-    def __init__(self, store: Store) -> None:
-        super().__init__()
-        self._store = store
-
-    def query_token(self, token_string: str, token_type_hint: str | None) -> Credential | None:  # noqa: ARG002 - authlib's signature
-        """Look a token up, whatever the client says it is."""
-        held = self._store.token(token_string)
-        return Credential(held.client_id, held.scope) if held else None
-
-    def revoke_token(self, token: Credential, request: FormRequest) -> None:  # noqa: ARG002 - authlib's signature
-        """Take it back."""
-        self._store.revoke_token(request.form["token"])
+    @location.setter
+    def location(self, url: str) -> None:
+        self.headers["location"] = url
 
 
 class TokenServer(AuthorizationServer):  # type: ignore[misc] # authlib ships no types
     """The authorization server.
 
     Args:
-        store: Clients and tokens.
-        clock: Seconds since 1970.
-        faults: Token lifetime and how it is announced, now.
+        store: Clients, tokens and sign-ins under way.
+        role: Whose server it plays.
+        issuer: Its own address (RFC 8414, 2).
+        redirect_uris: Where its clients may ask to be led back to.
+        now: Seconds since 1970.
+        faults: Lifetimes and how they are announced, rotation, and the pace of devices, now.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float], faults: Callable[[], Faults]) -> None:
-        super().__init__(scopes_supported=SCOPES)
-        self._store = store
-        self._clock = clock
-        self._faults = faults
-        self.register_token_generator("default", BearerTokenGenerator(lambda **_: secrets.token_urlsafe(32)))
-        self.register_client_auth_method("client_secret_basic", _authenticate_basic)
+    def __init__(
+        self,
+        store: Store,
+        role: Role,
+        issuer: str,
+        *,
+        redirect_uris: tuple[str, ...],
+        now: Callable[[], float],
+        faults: Callable[[], Faults],
+    ) -> None:
+        super().__init__(scopes_supported=tuple(role.scopes))
+        self.store = store
+        self.role = role
+        self.issuer = issuer
+        self.now = now
+        self.faults = faults
+        self._redirect_uris = redirect_uris
+        self.verification_uri = issuer + role.verify
+        self._register()
+
+    def _register(self) -> None:
+        tokens = BearerTokenGenerator(_random, _random)
+        self.register_token_generator("default", tokens)
+        self.register_client_auth_method("client_secret_basic", authenticate_basic)
+        audiences = [self.issuer, self.issuer + self.role.token]
+        self.register_client_auth_method("private_key_jwt", KeyAssertion(self.store, audiences))
+        self.register_grant(AuthorizationCode, [ProofKey()])
         self.register_grant(ClientCredentials)
-        self.register_endpoint(Revocation(store))
+        self.register_grant(Refresh)
+        if self.role.device:
+            self.register_grant(DeviceCode)
+        self.register_endpoint(DeviceAuthorization(self))
+        self.register_endpoint(Revocation())
+        self.register_endpoint(Introspection())
+        if self.role.announces_itself:
+            self.register_extension(Issuer)
+
+    def routes(self) -> list[Route]:
+        """What answers where; not the pages for people."""
+        role = self.role
+        endpoints = {
+            role.device: (DeviceAuthorization.ENDPOINT_NAME, ""),
+            role.revoke: (Revocation.ENDPOINT_NAME, "token"),
+            role.introspect: (Introspection.ENDPOINT_NAME, "token"),
+        }
+        routes = [Route(role.token, self.answer_token, methods=["POST"])]
+        for path, (name, field) in endpoints.items():
+            if path:
+                routes.append(Route(path, partial(self.answer_endpoint, name=name, field=field), methods=["POST"]))
+        if role.announces_itself:
+            routes += [Route(path, self.show_metadata, methods=["GET"]) for path in METADATA]
+        return routes
 
     async def answer_token(self, request: Request) -> Response:
-        """``POST /oauth/token`` (RFC 6749, 3.2)."""
+        """The token endpoint (RFC 6749, 3.2)."""
         return await self._answer(request, "grant_type", self.create_token_response)
 
-    async def answer_revocation(self, request: Request) -> Response:
-        """``POST /oauth/revoke`` (RFC 7009, 2)."""
-        revoke = partial(self.create_endpoint_response, Revocation.ENDPOINT_NAME)
-        return await self._answer(request, "token", revoke)
+    async def answer_endpoint(self, request: Request, name: str, field: str) -> Response:
+        """Any other endpoint a client posts a form to."""
+        return await self._answer(request, field, partial(self.create_endpoint_response, name))
+
+    async def show_metadata(self, _request: Request) -> Response:
+        """RFC 8414, 3, and where OpenID Connect looks for the same."""
+        return JSONResponse(metadata(self.role, self.issuer))
 
     async def _answer(self, request: Request, field: str, answer: Callable[[FormRequest], Response]) -> Response:
         """Read the form, which authlib cannot, and let authlib answer."""
         form = await request.form() if _is_form(request) else FormData()
         try:
             asked = FormRequest(request, form)
-            if not asked.form.get(field):
+            if field and not asked.form.get(field):
                 raise InvalidRequestError(f"{field} is missing; the body must be form-encoded.")
         except OAuth2Error as error:
             return self.handle_response(*error())
-        return answer(asked)
+        request.scope["grant"] = asked.form.get("grant_type", "")
+        response = answer(asked)
+        request.scope["caller"] = asked.client.client_id if asked.client else ""
+        return response
 
     def query_client(self, client_id: str) -> Client | None:
         """Authlib's question to the store."""
-        account = self._store.client(client_id)
-        return Client(account) if account else None
+        account = self.store.client(client_id)
+        if account is None:
+            return None
+        more = self.store.get("registration", client_id) or {}
+        uris = (*self._redirect_uris, *more.get("redirect_uris", ()))
+        return Client(account, uris, self.role.any_loopback_port, more.get("jwks"))
 
-    def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
+    def save_token(self, token: dict[str, Any], request: FormRequest) -> None:
         """Keep a token, then dress its lifetime as the faults want it announced."""
-        faults = self._faults()
-        ends = self._clock() + faults.token_lifetime_s
-        stored = StoredToken(request.client.client_id, token.get("scope", ""), ends, revoked=False)
-        self._store.add_token(token["access_token"], stored)
+        faults, source = self.faults(), request.refresh_token or request.authorization_code or request.credential
+        stored = StoredToken(
+            client_id=request.client.client_id,
+            scope=token.get("scope", ""),
+            expires_at=self.now() + faults.token_lifetime_s,
+            user=source.user if source else "",
+            family=source.family if source else secrets.token_hex(8),
+            audience=_audience(request, source.audience if source else ()),
+        )
+        self.store.add_token(token["access_token"], stored)
+        if "refresh_token" in token:
+            ends = self.now() + faults.refresh_lifetime_s
+            kept = replace(stored, kind="refresh", scope=source.get_scope(), expires_at=ends)
+            self.store.add_token(token["refresh_token"], kept)
         token |= {"expires_in": _announced(faults)}
         if faults.expires_in == "missing":
             del token["expires_in"]
@@ -209,64 +176,35 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # authlib ships no
         return request
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
-        """Authlib's answer as Starlette's."""
-        kept = {name: value for name, value in headers if name.lower() != "content-type"}
-        return JSONResponse(body, status, kept)
+        """Authlib's answer as Starlette's; a redirect turns a form into a page (303; RFC 9700, 4.12)."""
+        given = {name.lower(): text for name, text in headers}
+        if "location" in given:
+            return Answer(b"", SEE_OTHER, given | {"cache-control": "no-store"})
+        if "error" in body and self.role.documentation:
+            body |= {"request_id": secrets.token_hex(8), "documentation_url": self.role.documentation}
+        given["content-type"] = "application/json"
+        return Answer(json.dumps(body), status, given)
+
+    def refuse(self, request: FormRequest, error: OAuth2Error) -> Response:
+        """A refusal that leads back to the client, and says who sent it."""
+        response: Response = self.handle_error_response(request, error)
+        for extension in self._extensions:
+            extension.add_issuer_parameter(self, response)
+        return response
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Nobody listens."""
 
 
-class TokenValidator(BearerTokenValidator):  # type: ignore[misc] # authlib ships no types
-    """RFC 6750: a bearer token is good while the store says so."""
-
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        super().__init__(realm="immune")
-        self._store = store
-        self._clock = clock
-
-    def authenticate_token(self, token_string: str) -> Credential | None:
-        """Look a token up."""
-        held = self._store.token(token_string)
-        if held is None:
-            return None
-        return Credential(held.client_id, held.scope, held.expires_at <= self._clock(), held.revoked)
+def _random(**_: object) -> str:
+    return secrets.token_urlsafe(32)
 
 
-class KeyValidator(BearerTokenValidator):  # type: ignore[misc] # authlib ships no types
-    """``Authorization: ApiKey <key>`` (api-contract 1.1): like a bearer token that never expires."""
-
-    TOKEN_TYPE = "apikey"  # noqa: S105 - the scheme's name
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(realm="immune")
-        self._store = store
-
-    def authenticate_token(self, token_string: str) -> Credential | None:
-        """Look a key up."""
-        account = self._store.account_of_key(token_string)
-        return Credential(account.id, account.scope) if account else None
-
-
-def protector(store: Store, clock: Callable[[], float]) -> ResourceProtector:
-    """What judges every request under ``/v1``."""
-    judge = ResourceProtector()
-    judge.register_token_validator(TokenValidator(store, clock))
-    judge.register_token_validator(KeyValidator(store))
-    return judge
-
-
-def _authenticate_basic(query_client: Callable[[str], Client | None], request: OAuth2Request) -> Client | None:
-    """HTTP Basic with id and secret form-encoded first (RFC 6749, 2.3.1); authlib's own leaves ``+`` alone."""
-    scheme, _, blob = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        name, _, secret = b64decode(blob, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    client = query_client(unquote_plus(name))
-    return client if client and client.check_client_secret(unquote_plus(secret)) else None
+def _audience(request: FormRequest, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """What a token is for: what is asked, within what was allowed at first (RFC 8707, 2.2)."""
+    if allowed and not set(request.resources) <= set(allowed):
+        raise InvalidTargetError
+    return request.resources or allowed
 
 
 def _announced(faults: Faults) -> object:

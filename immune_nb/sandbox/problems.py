@@ -1,4 +1,4 @@
-"""Errors the way the contract writes them: one exception, one envelope (api-contract 1.5).
+"""Errors the way the contract writes them: one exception, one envelope per API (api-contract 1.5, 2).
 
 The documentation names five codes and no statuses; the statuses and the remaining codes are our assumption,
 and this table is their only home.
@@ -6,7 +6,7 @@ and this table is their only home.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-__all__ = ["Problem", "answer_crash", "answer_http", "answer_problem"]
+__all__ = ["Envelope", "Problem", "handlers", "immune_envelope", "nested_envelope"]
 
 KINDS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
     {
@@ -62,32 +62,46 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it; the name says 
         self.headers = dict(headers or {})
         self.status, self.kind = KINDS[code]
 
-    def envelope(self) -> dict[str, object]:
-        """The body of the answer; ``details`` is absent when there are none (1.5)."""
-        error = {"type": self.kind, "message": self.message, "code": self.code}
-        return {"error": error | ({"details": self.details} if self.details else {})}
-
-    def response(self) -> Response:
-        """The answer itself."""
-        return JSONResponse(self.envelope(), self.status, self.headers)
+    def response(self, envelope: Envelope) -> Response:
+        """The answer itself, its body in the shape of the API that is played."""
+        return JSONResponse(envelope(self), self.status, self.headers)
 
 
-async def answer_problem(_request: Request, error: Exception) -> Response:
-    """Starlette's hook for a `Problem` raised by an endpoint."""
-    if not isinstance(error, Problem):
-        raise error
-    return error.response()
+Envelope = Callable[[Problem], dict[str, object]]
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-async def answer_http(_request: Request, error: Exception) -> Response:
-    """Starlette's hook for its own 404 and 405."""
-    if not isinstance(error, HTTPException):
-        raise error
-    codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
-    code = codes.get(error.status_code, "MALFORMED_BODY")
-    return Problem(code, error.detail, headers=error.headers).response()
+def immune_envelope(problem: Problem) -> dict[str, object]:
+    """IMMUNE's body; ``details`` is absent when there are none (1.5)."""
+    error = {"type": problem.kind, "message": problem.message, "code": problem.code}
+    return {"error": error | ({"details": problem.details} if problem.details else {})}
 
 
-async def answer_crash(_request: Request, _error: Exception) -> Response:
-    """Starlette's hook for our own bugs: the envelope says nothing about them."""
-    return Problem("INTERNAL_ERROR", "Something broke inside the sandbox.").response()
+def nested_envelope(problem: Problem) -> dict[str, object]:
+    """The body of iiniit: the deepest ``innererror.code`` a client knows is the one that counts (2)."""
+    details = (
+        [{"target": problem.details["field"], "message": problem.details["constraint"]}] if problem.details else []
+    )
+    inner = {"code": problem.code.lower()}
+    return {"error": {"code": problem.kind, "message": problem.message, "innererror": inner, "details": details}}
+
+
+def handlers(envelope: Envelope) -> dict[type[Exception] | int, Handler]:
+    """Starlette's hooks: for a `Problem` an endpoint raises, for its own 404 and 405, and for our own bugs."""
+
+    async def answer_problem(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, Problem):
+            raise error
+        return error.response(envelope)
+
+    async def answer_http(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+        code = codes.get(error.status_code, "MALFORMED_BODY")
+        return Problem(code, error.detail, headers=error.headers).response(envelope)
+
+    async def answer_crash(_request: Request, _error: Exception) -> Response:
+        return Problem("INTERNAL_ERROR", "Something broke inside the sandbox.").response(envelope)
+
+    return {Problem: answer_problem, HTTPException: answer_http, 500: answer_crash}

@@ -5,6 +5,7 @@ uvicorn with httptools, and uvloop where there is one; on 127.0.0.1 and nothing 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import threading
@@ -19,6 +20,7 @@ from .app import Credentials, Sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .roles import Role
     from .settings import Settings
 
 __all__ = ["Address", "Server", "running"]
@@ -26,28 +28,45 @@ __all__ = ["Address", "Server", "running"]
 
 @dataclass(frozen=True)
 class Address:
-    """Where a sandbox answers, and to what."""
+    """Where a sandbox answers, and to what; an address that it does not have is empty."""
 
-    base_url: str
-    token_url: str
+    origin: str
+    role: Role
     credentials: Credentials
+    redirect_uri: str
+
+    @property
+    def base_url(self) -> str:
+        """Where its API begins."""
+        return self.origin + self.role.api
+
+    @property
+    def token_url(self) -> str:
+        """Its token endpoint."""
+        return self.origin + self.role.token
 
     @property
     def control_url(self) -> str:
         """Where ``/_sandbox`` is, when it is switched on."""
-        return self.base_url.removesuffix("/v1") + "/_sandbox"
+        return self.origin + "/_sandbox"
 
     def announcement(self) -> dict[str, object]:
         """What the command prints."""
-        opens = self.credentials
+        role, at = self.role, {name: self.origin + path for name, path in self._paths().items() if path}
         return {
             "base_url": self.base_url,
+            "issuer": self.origin if role.announces_itself else None,
             "token_url": self.token_url,
-            "api_key": opens.api_key,
-            "client_id": opens.client_id,
-            "client_secret": opens.client_secret,
+            "authorize_url": at.get("authorize"),
+            "device_url": at.get("device"),
+            "revoke_url": at.get("revoke"),
+            "redirect_uri": self.redirect_uri,
+            **dataclasses.asdict(self.credentials),
             "pid": os.getpid(),
         }
+
+    def _paths(self) -> dict[str, str]:
+        return {"authorize": self.role.authorize, "device": self.role.device, "revoke": self.role.revoke}
 
 
 class Server(uvicorn.Server):
@@ -60,9 +79,10 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, settings: Settings, port: int, ready: Callable[[Address], None]) -> None:
-        self._sandbox = Sandbox(settings)
         self._ready = ready
         self._socket = socket.create_server(("127.0.0.1", port), backlog=512)
+        self._origin = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._sandbox = Sandbox(settings, self._origin)
         super().__init__(
             uvicorn.Config(
                 self._sandbox.app,
@@ -79,8 +99,8 @@ class Server(uvicorn.Server):
     @property
     def address(self) -> Address:
         """Where it answers."""
-        origin = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        return Address(f"{origin}/v1", f"{origin}/oauth/token", self._sandbox.credentials)
+        sandbox = self._sandbox
+        return Address(self._origin, sandbox.role, sandbox.credentials, sandbox.redirect_uris[0])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start accepting, then say so."""

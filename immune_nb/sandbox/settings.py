@@ -21,6 +21,7 @@ class Settings:
     and `clock`, seconds since 1970 for tokens, rate limits and a running plant; a test passes its own.
     """
 
+    role: Annotated[Literal["immune", "iiniit"], "which API to play"] = "immune"
     seed: Annotated[int, "another seed is another plant"] = 7
     days: Annotated[int, "days of history"] = 90
     now: Annotated[int | None, "ISO instant at which the plant's clock stands still; without it, it runs"] = None
@@ -32,6 +33,10 @@ class Settings:
     api_key: Annotated[str, "the key to accept (made up); random when absent"] = field(default="", repr=False)
     client_id: Annotated[str, "the OAuth client's id; random when absent"] = ""
     client_secret: Annotated[str, "its secret (made up); random when absent"] = field(default="", repr=False)
+    public_client_id: Annotated[str, "id of the client without a secret; random when absent"] = ""
+    redirect_uris: Annotated[str, "where a sign-in may lead back to, separated by spaces"] = ""
+    user: Annotated[str, "who can sign in"] = "ada"
+    password: Annotated[str, "their password (made up); random when absent"] = field(default="", repr=False)
     control: Annotated[bool, "answer under /_sandbox"] = False
     db: Annotated[Path | None, "SQLite file to keep state in; without it, in memory"] = None
     log: Annotated[Path | None, "file that gets one JSON line per request"] = None

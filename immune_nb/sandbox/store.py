@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +26,9 @@ __all__ = ["Account", "Store", "StoredToken", "digest"]
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS accounts (id TEXT PRIMARY KEY, kind TEXT, digest TEXT, scope TEXT);
-CREATE TABLE IF NOT EXISTS tokens (digest TEXT PRIMARY KEY, client_id TEXT, scope TEXT, expires_at REAL, revoked INT);
+CREATE TABLE IF NOT EXISTS tokens (digest TEXT PRIMARY KEY, client_id TEXT, scope TEXT, expires_at REAL, revoked INT,
+    kind TEXT, user TEXT, family TEXT, audience TEXT);
+CREATE INDEX IF NOT EXISTS by_family ON tokens (family);
 CREATE TABLE IF NOT EXISTS readings (row INTEGER PRIMARY KEY, micros INT, rank INT, quality INT, body BLOB);
 CREATE INDEX IF NOT EXISTS in_order ON readings (micros, rank, row);
 CREATE TABLE IF NOT EXISTS records (place INTEGER PRIMARY KEY, kind TEXT, id TEXT, body TEXT, UNIQUE (kind, id));
@@ -37,7 +39,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Account:
-    """Who may come in: an API key or an OAuth client."""
+    """Who may come in: an API key, an OAuth client with a secret, or a public one without."""
 
     id: str
     kind: str
@@ -47,12 +49,27 @@ class Account:
 
 @dataclass(frozen=True)
 class StoredToken:
-    """What is known of an access token."""
+    """What is known of an access or refresh token.
+
+    Attributes:
+        client_id: Who got it.
+        scope: What it is good for.
+        expires_at: When it ends, in seconds since 1970.
+        revoked: Whether it was taken back, or replaced.
+        kind: ``access`` or ``refresh``.
+        user: Who allowed it; nobody, for a client's own.
+        family: All tokens that come of one sign-in.
+        audience: The resources it is for (RFC 8707); none is all.
+    """
 
     client_id: str
     scope: str
     expires_at: float
-    revoked: bool
+    revoked: bool = False
+    kind: str = "access"
+    user: str = ""
+    family: str = ""
+    audience: tuple[str, ...] = ()
 
 
 def digest(secret: str) -> str:
@@ -91,7 +108,7 @@ class Store:
 
     def client(self, client_id: str) -> Account | None:
         """An OAuth client."""
-        row = self._one("SELECT * FROM accounts WHERE kind = 'client' AND id = ?", client_id)
+        row = self._one("SELECT * FROM accounts WHERE kind <> 'key' AND id = ?", client_id)
         return Account(*row) if row else None
 
     def account_of_key(self, key: str) -> Account | None:
@@ -105,17 +122,16 @@ class Store:
 
     def add_token(self, token: str, stored: StoredToken) -> None:
         """Keep a token that was just issued."""
-        row = (digest(token), stored.client_id, stored.scope, stored.expires_at, stored.revoked)
-        self._db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?)", row)
+        row = (*astuple(stored)[:-1], " ".join(stored.audience))
+        self._db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (digest(token), *row))
         self._seen.clear()
 
     def token(self, token: str) -> StoredToken | None:
         """What is known of a token."""
         fingerprint = digest(token)
         if fingerprint not in self._seen:
-            sql = "SELECT client_id, scope, expires_at, revoked FROM tokens WHERE digest = ?"
-            row = self._one(sql, fingerprint)
-            self._remember(fingerprint, StoredToken(row[0], row[1], row[2], bool(row[3])) if row else None)
+            row = self._one("SELECT * FROM tokens WHERE digest = ?", fingerprint)
+            self._remember(fingerprint, _token(row) if row else None)
         found = self._seen[fingerprint]
         return found if isinstance(found, StoredToken) else None
 
@@ -124,9 +140,15 @@ class Store:
         self._db.execute("UPDATE tokens SET revoked = 1 WHERE digest = ?", (digest(token),))
         self._seen.clear()
 
+    def revoke_family(self, family: str) -> None:
+        """Take back every token of one sign-in."""
+        self._db.execute("UPDATE tokens SET revoked = 1 WHERE family = ?", (family,))
+        self._seen.clear()
+
     def end_tokens(self, *, revoked: bool) -> int:
-        """Expire or revoke every token; returns how many there are."""
-        sql = "UPDATE tokens SET revoked = 1" if revoked else "UPDATE tokens SET expires_at = 0"
+        """Revoke every token, or let every access token expire; returns how many these are."""
+        expire = "UPDATE tokens SET expires_at = 0 WHERE kind = 'access'"
+        sql = "UPDATE tokens SET revoked = 1" if revoked else expire
         self._seen.clear()
         return self._db.execute(sql).rowcount
 
@@ -173,7 +195,7 @@ class Store:
         found = self._one("SELECT micros, rank, row FROM readings WHERE row = ?", min(row, 2**62))
         return Position(*found) if found else None
 
-    # Small records: alerts, predictions, rules, settings, webhooks
+    # Small records: alerts, predictions, rules, settings, webhooks; sign-ins under way
 
     def put(self, kind: str, record: Record) -> Record:
         """Keep a record under its ``id``, in the place it has or at the end."""
@@ -185,6 +207,10 @@ class Store:
         """One record."""
         row = self._one("SELECT body FROM records WHERE kind = ? AND id = ?", kind, record_id)
         return json.loads(row[0]) if row else None
+
+    def remove(self, kind: str, record_id: str) -> None:
+        """Forget a record."""
+        self._db.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, record_id))
 
     def all(self, kind: str) -> list[Record]:
         """Every record of a kind, in the order they came."""
@@ -201,6 +227,12 @@ class Store:
         """Forget all that was submitted or changed; keys, clients and tokens stay."""
         self._db.executescript("DELETE FROM readings; DELETE FROM records;")
         self._submitted = 0
+
+
+def _token(row: tuple[Any, ...]) -> StoredToken:
+    """A token from its row."""
+    _, client_id, scope, expires_at, revoked, kind, user, family, audience = row
+    return StoredToken(client_id, scope, expires_at, bool(revoked), kind, user, family, tuple(audience.split()))
 
 
 def _among(selection: Selection) -> str:
