@@ -12,7 +12,7 @@ it gives::
     [lab.paths]
     readings = "/sensors/readings"
 
-``<PROFILE>_BASE_URL`` and ``<PROFILE>_TOKEN_URL`` in the environment move a profile for one process.
+``<PROFILE>_BASE_URL``, ``<PROFILE>_ISSUER`` and so on in the environment move a profile for one process.
 """
 
 from __future__ import annotations
@@ -286,6 +286,6 @@ def _from_table(name: str, table: object, known: Profile | None) -> Profile:
 
 
 def _moved(profile: Profile, env: Mapping[str, str]) -> Profile:
-    moved = {f: env.get(f"{profile.env_prefix}_{f.upper()}") for f in ("base_url", "token_url")}
+    moved = {f: env.get(f"{profile.env_prefix}_{f.upper()}") for f in URL_FIELDS}
     changes: dict[str, Any] = {f: url for f, url in moved.items() if url}
     return replace(profile, **changes) if changes else profile

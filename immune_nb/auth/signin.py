@@ -11,7 +11,7 @@ from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.grants import CodeGrant, DeviceGrant
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError, LoginRejectedError, QueryError
-from immune_nb.profiles import is_loopback
+from immune_nb.profiles import Profile, is_loopback
 
 __all__ = ["BrowserSignIn", "DeviceSignIn", "SignIn"]
 
@@ -56,14 +56,15 @@ class BrowserSignIn:
 
     def __init__(self, client: OAuthClient, *, listens: bool = True) -> None:
         registered = client.profile.redirect_uri
-        self._callback = Callback(registered) if listens and _is_here(registered) else None
-        redirect_uri = self._callback.redirect_uri if self._callback else registered
-        if redirect_uri is None:
-            raise ConfigError(f"Profile {client.profile.name!r} has no redirect_uri.", hint="Set it as registered.")
-        self._grant = CodeGrant(client, redirect_uri)
-        self.url = self._grant.url
-        self.expires_at = client.clock() + PATIENCE
         self._clock = client.clock
+        self.expires_at = client.clock() + PATIENCE
+        self._callback = Callback(registered) if listens and _is_here(registered) else None
+        try:
+            self._grant = CodeGrant(client, self._callback.redirect_uri if self._callback else _fixed(client.profile))
+        except BaseException:
+            self.cancel()
+            raise
+        self.url = self._grant.url
         if self._callback:
             self._callback.listen(self._grant.is_answer)
 
@@ -131,6 +132,13 @@ class DeviceSignIn:
     def cancel(self) -> None:
         """Ask no more."""
         self._over.set()
+
+
+def _fixed(profile: Profile) -> str:
+    """The registered redirect URI, which is needed where nothing listens."""
+    if profile.redirect_uri is None:
+        raise ConfigError(f"Profile {profile.name!r} has no redirect_uri.", hint="Set it as registered.")
+    return profile.redirect_uri
 
 
 def _is_here(redirect_uri: str | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import weakref
 from collections.abc import Generator
 from typing import NoReturn
 from urllib.request import getproxies, proxy_bypass
@@ -47,6 +48,7 @@ class QuietTransport(httpx.BaseTransport):
     def __init__(self, url: str, inner: httpx.BaseTransport | None = None) -> None:
         self._inner = inner or _pool(url)
         self._pid = os.getpid()
+        self._close = weakref.finalize(self, self._inner.close)  # also when nobody holds it any more
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send and read; see the class for what is raised."""
@@ -68,7 +70,7 @@ class QuietTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close the pool."""
-        self._inner.close()
+        self._close()
 
 
 class CredentialTransport(httpx.BaseTransport):
