@@ -8,7 +8,7 @@ import shlex
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
@@ -223,9 +223,8 @@ def test_no_line_crashes_the_parser(prefix, line):
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40))
 def test_quoted_values_round_trip(value):
     """What `shlex.quote` protects arrives as it was (property)."""
-    if carries_secret(shlex.quote(value)) or carries_secret(value):
-        return
     line = f"get /x name={shlex.quote(value)} --profile={shlex.quote(value)}"
+    assume(not carries_secret(line))
     request = read(line)
     assert request.filters["name"] == value
     assert request.options["profile"] == value
