@@ -18,7 +18,15 @@ import immune_nb as im
 from immune_nb.auth.chain import find_credentials
 from immune_nb.session import Session
 
+CONTROL = httpx.Client(trust_env=False, verify=False)  # loopback: no proxy, and no certificates to load
 LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_URL", "_TOKEN_URL")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a real process is slow, whether it says so or not."""
+    for item in items:
+        if "sandbox_process" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Sandbox:
 
     def control(self, method: str, path: str, /, **body: Any) -> Any:
         url = f"{self.base_url.removesuffix('/v1')}/_sandbox/{path}"
-        return httpx.request(method, url, json=body, trust_env=False).raise_for_status().json()
+        return CONTROL.request(method, url, json=body).raise_for_status().json()
 
     def breaks(self, **switches: Any) -> None:
         self.control("POST", "faults", **switches)

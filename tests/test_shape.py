@@ -3,6 +3,7 @@
 import ast
 import statistics
 from dataclasses import dataclass
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -63,14 +64,18 @@ class Module:
     def room(self):
         return self.name.partition(".")[0]
 
-    @property
+    @cached_property
     def tree(self):
         return ast.parse(self.text)
+
+    @cached_property
+    def nodes(self):
+        return list(ast.walk(self.tree))
 
     def imports(self, *, typing_too=True):
         """Every absolute module name imported anywhere in the file, function bodies included."""
         skipped = set() if typing_too else {id(n) for block in self.typing_blocks() for n in ast.walk(block)}
-        for node in ast.walk(self.tree_once()):
+        for node in self.nodes:
             if id(node) in skipped:
                 continue
             if isinstance(node, ast.Import):
@@ -80,17 +85,8 @@ class Module:
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names if is_module(f"{base}.{alias.name}"))
 
-    def tree_once(self):
-        if not hasattr(self, "_tree"):
-            object.__setattr__(self, "_tree", self.tree)
-        return self._tree
-
     def typing_blocks(self):
-        return [
-            n
-            for n in ast.walk(self.tree_once())
-            if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"
-        ]
+        return [n for n in self.nodes if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
 
     def absolute(self, node):
         if not node.level:
@@ -99,9 +95,10 @@ class Module:
         return ".".join([*parents, node.module] if node.module else parents)
 
     def functions(self):
-        return [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        return [n for n in self.nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
+@cache
 def is_module(dotted):
     path = PACKAGE.parent.joinpath(*dotted.split("."))
     return path.is_dir() or path.with_suffix(".py").is_file()
@@ -150,7 +147,7 @@ def length(function):
 
 def mutable_state(module):
     """Module-level variables that code changes: `global` statements, and lists, dicts and sets in lower case."""
-    wrong = [f"{module.name}: global {n.names}" for n in ast.walk(module.tree) if isinstance(n, ast.Global)]
+    wrong = [f"{module.name}: global {n.names}" for n in module.nodes if isinstance(n, ast.Global)]
     for node in module.tree.body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

@@ -120,7 +120,9 @@ def _pool(url: str) -> httpx.HTTPTransport:
         proxies = getproxies()
         proxy = proxies.get(parts.scheme) or proxies.get("all")
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
-    return httpx.HTTPTransport(proxy=proxy, limits=limits)
+    # Plain http needs no certificates, and loading them takes longer than a request. This context trusts nobody.
+    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parts.scheme == "http" else True
+    return httpx.HTTPTransport(verify=verify, proxy=proxy, limits=limits)
 
 
 def _copy(request: httpx.Request) -> httpx.Request:
