@@ -8,7 +8,7 @@ import pytest
 import immune_nb as im
 from immune_nb.pending import PendingLogin
 from immune_nb.session import connect
-from tests.servers.visitor import visiting
+from servers.visitor import visiting
 
 
 @pytest.fixture

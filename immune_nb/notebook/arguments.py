@@ -193,8 +193,14 @@ def _variable_name(text: str) -> str:
 
 
 def _choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not any(_fits(str(value), choice) for choice in choices):
         raise UsageError(f"{name} takes one of a few words: {_near(str(value), choices)}")
+
+
+def _fits(typed: str, choice: str) -> bool:
+    """Whether it is the choice, or of its form."""
+    head, colon, _ = choice.partition(":")
+    return len(typed) > len(head) + 1 and typed.startswith(head + colon) if colon else typed == choice
 
 
 def _near(typed: str, known: Iterable[str]) -> str:

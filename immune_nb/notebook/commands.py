@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from immune_nb.errors import NoCredentialsError, QueryError
-from immune_nb.profiles import load_profiles
+from immune_nb.profiles import IMMUNE
 
-from .show import Note, profiles_table, show, status_card
+from .explain import chain_table, explanation
+from .show import Note, duration, profiles_table, show, status_card
+from .ways_in import session_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ __all__ = ["FRAMES", "TASKS"]
 
 def sensors(desk: Desk, request: Request) -> pd.DataFrame:
     """``%immune sensors``."""
-    return _session(desk, request).sensors(**_question(request))
+    return _asked(desk, request).sensors(**_question(request))
 
 
 def readings(desk: Desk, request: Request) -> pd.DataFrame:
@@ -31,42 +33,62 @@ def readings(desk: Desk, request: Request) -> pd.DataFrame:
     question = _question(request)
     named = question.pop("sensor", None)
     words = request.words if named is None else (*request.words, named)
-    return _session(desk, request).readings(_ids(words), **question)
+    return _asked(desk, request).readings(_ids(words), **question)
 
 
 def alerts(desk: Desk, request: Request) -> pd.DataFrame:
     """``%immune alerts``."""
-    return _session(desk, request).alerts(**_question(request))
+    return _asked(desk, request).alerts(**_question(request))
 
 
 def get(desk: Desk, request: Request) -> pd.DataFrame:
     """``%immune get``."""
-    return _session(desk, request).get(str(request.words[0]), **_question(request))
+    return _asked(desk, request).get(str(request.words[0]), **_question(request))
 
 
 def status(desk: Desk, request: Request) -> None:
     """``%immune status``."""
+    name = request.text("profile")
     try:
-        session = _session(desk, request)
+        session = desk.session(name)
     except NoCredentialsError as error:
         show(Note(str(error)))
+        if request.given("explain"):
+            show(chain_table(desk.profile(name or IMMUNE.name)))
         return
-    show(status_card(session.status(), current=session.profile.name == desk.sessions.current_name))
+    attempt, current = desk.attempt_of(session), session.profile.name == desk.sessions.current_name
+    show(status_card(session.status(), current=current, origin=attempt.origin))
+    if request.given("explain"):
+        show(explanation(session, attempt))
+
+
+def renew(desk: Desk, request: Request) -> None:
+    """``%immune renew``."""
+    session = desk.session(request.text("profile"))
+    session.renew()
+    left = session.status().expires_in
+    until = "" if left is None else f" It expires in {duration(left)}."
+    show(Note(f"{session.profile.name} has a new access token.{until}"))
 
 
 def logout(desk: Desk, request: Request) -> None:
     """``%immune logout``."""
-    names: Iterable[str | None] = [request.text("profile")]
-    if request.given("all"):
-        names = [session.profile.name for session in desk.sessions]
-    gone = [desk.log_out(name) for name in names]
-    show(Note(f"Logged out of {', '.join(gone)}." if gone else "Nobody was logged in."))
+    if not request.given("all"):
+        show(Note(desk.log_out(request.text("profile"))))
+        return
+    names = [session.profile.name for session in desk.sessions]
+    cancelled = desk.cancel()
+    ends = [f"The sign-in to {cancelled} is cancelled."] if cancelled else []
+    ends += [desk.log_out(name) for name in names]
+    show(Note("\n".join(ends) or "Nobody was logged in."))
 
 
 def profiles(desk: Desk, _request: Request) -> None:
     """``%immune profiles``."""
     logins = {session.profile.name: session for session in desk.sessions}
-    show(profiles_table((name, _address(desk, name), _login(desk, logins.get(name))) for name in load_profiles()))
+    show(
+        profiles_table((name, profile.base_url, _login(desk, logins.get(name))) for name, profile in desk.profiles().items())
+    )
 
 
 def use(desk: Desk, request: Request) -> None:
@@ -97,6 +119,7 @@ FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,
+    "renew": renew,
     "logout": logout,
     "profiles": profiles,
     "use": use,
@@ -107,8 +130,8 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
 OURS = frozenset({"self", "path"})  # names that Python takes before the API could
 
 
-def _session(desk: Desk, request: Request) -> Session:
-    return desk.session(request.text("profile"))
+def _asked(desk: Desk, request: Request) -> Session:
+    return session_for(desk, request.text("profile"))
 
 
 def _question(request: Request) -> dict[str, Any]:
@@ -128,10 +151,6 @@ def _ids(words: tuple[object, ...]) -> list[Any] | None:
     for word in words:
         ids.extend(word if isinstance(word, Iterable) and not isinstance(word, str) else [word])
     return ids
-
-
-def _address(desk: Desk, name: str) -> str:
-    return desk.profile(name).base_url
 
 
 def _login(desk: Desk, session: Session | None) -> str:

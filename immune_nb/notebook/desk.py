@@ -1,39 +1,30 @@
-"""What one kernel has open: its logins, its sandbox and its panel. It lives and dies with the magic."""
+"""What one kernel has open: its logins, a sign-in, its sandbox and its panel. It lives and dies with the magic."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from immune_nb.errors import NoCredentialsError
-from immune_nb.profiles import SANDBOX, Profile, find_profile
+from immune_nb.errors import ConfigError, NoCredentialsError
+from immune_nb.profiles import SANDBOX, Profile, find_profile, load_profiles
+
+from .attempts import Arrival, Attempt
+from .explain import farewell, overridden, remembered
 
 if TYPE_CHECKING:
-    from immune_nb.auth.secrets import Secret
     from immune_nb.session import Session
     from immune_nb.sessions import Sessions
 
     from .panel import LoginPanel
     from .sandbox_process import SandboxProcess
+    from .waiting import Waiting
 
-__all__ = ["Attempt", "Desk"]
+__all__ = ["CUSTOM", "Desk"]
 
-
-@dataclass(frozen=True)
-class Attempt:
-    """One try to log in.
-
-    Args:
-        profile: Name of the profile.
-        method: ``key``, ``token`` or ``client``; None takes what there is.
-        client_id: For ``client``.
-        secret: The key, token or client secret; None leaves it to the environment, or to our own sandbox.
-    """
-
-    profile: str
-    method: str | None = None
-    client_id: str = ""
-    secret: Secret | None = None
+CUSTOM = "custom"
+OWN = "this kernel's own sandbox"
 
 
 class Desk:
@@ -43,21 +34,27 @@ class Desk:
         shell: The IPython shell that the logins hang on.
 
     Attributes:
+        shell: That shell.
         sandbox: The sandbox this kernel started, if any.
         panel: The login panel, once shown.
+        waiting: The sign-in that is underway, if any.
     """
 
     def __init__(self, shell: object) -> None:
-        self._shell = shell
+        self.shell = shell
         self.sandbox: SandboxProcess | None = None
         self.panel: LoginPanel | None = None
+        self.waiting: Waiting | None = None
+        self._underway: Attempt | None = None
+        self._custom: dict[str, Profile] = {}
+        self._attempts: weakref.WeakKeyDictionary[Session, Attempt] = weakref.WeakKeyDictionary()
 
     @property
     def sessions(self) -> Sessions:
         """The logins of this kernel."""
         from immune_nb.sessions import sessions_of
 
-        return sessions_of(self._shell)
+        return sessions_of(self.shell)
 
     def session(self, name: str | None = None) -> Session:
         """The login to use: to the profile of that name, or the current one.
@@ -72,11 +69,36 @@ class Desk:
             self.profile(name)
         return self.sessions.get(name)
 
+    def attempt_of(self, session: Session) -> Attempt:
+        """What was asked for when that login was made; a login made in Python was asked for nowhere here."""
+        return self._attempts.get(session) or Attempt(session.profile.name)
+
+    def profiles(self) -> dict[str, Profile]:
+        """Every known profile, by name."""
+        return {name: self.profile(name) for name in load_profiles()} | self._custom
+
     def profile(self, name: str) -> Profile:
         """The profile of that name; ``sandbox`` is our own one when it runs and nothing else is configured."""
+        if name in self._custom:
+            return self._custom[name]
         if self.has_own_sandbox(name) and self.sandbox and self.sandbox.running:
             return self.sandbox.profile
         return find_profile(name)
+
+    def define(self, fields: Mapping[str, object]) -> Profile:
+        """Make the profile ``custom``, for as long as this kernel lives.
+
+        Args:
+            fields: Addresses by their names in `Profile`; empty ones are left out.
+
+        Raises:
+            ConfigError: One is malformed.
+        """
+        given = {name: str(value).strip() for name, value in fields.items() if str(value or "").strip()}
+        if "base_url" not in given:
+            raise ConfigError("The API's address is empty.", hint="Write https://host/path.")
+        self._custom[CUSTOM] = Profile(name=CUSTOM, **given)  # type: ignore[arg-type] # the panel sends addresses only
+        return self._custom[CUSTOM]
 
     def has_own_sandbox(self, name: str) -> bool:
         """Whether that profile is a sandbox for us to start, rather than one running elsewhere."""
@@ -100,7 +122,7 @@ class Desk:
         self.sandbox = None
         return True
 
-    def log_in(self, attempt: Attempt) -> Session:
+    def log_in(self, attempt: Attempt) -> Arrival:
         """Log in, and make that login the current one; an earlier one to the same profile ends.
 
         Raises:
@@ -118,31 +140,81 @@ class Desk:
             token=secret if method == "token" else None,
             client_id=attempt.client_id if secret and method == "client" else None,
             client_secret=secret if method == "client" else None,
+            scopes=attempt.scopes,
         )
-        for earlier in self.sessions:
-            if earlier.profile.name == session.profile.name:
-                earlier.close()
-        self.sessions.add(session)
-        return session
+        return self._welcome(session, attempt)
 
-    def _own(self, attempt: Attempt) -> Attempt:
-        """The same attempt with the credentials of our own sandbox."""
-        sandbox = self.start_sandbox()
-        if attempt.method == "key":
-            return Attempt(attempt.profile, "key", secret=sandbox.api_key)
-        if attempt.method == "token":
-            raise NoCredentialsError("The sandbox hands out no token of its own.", hint="Use --method client or key.")
-        return Attempt(attempt.profile, "client", sandbox.client_id, sandbox.client_secret)
+    def sign_in(self, attempt: Attempt, tell: Callable[[], None]) -> Waiting:
+        """Start a sign-in by browser or device, in place of one that is underway.
+
+        Args:
+            attempt: Whose `method` is ``browser`` or ``device``.
+            tell: Called on another thread when there is news; then `settle`.
+
+        Raises:
+            ImmuneError: It cannot be started.
+        """
+        from immune_nb.pending import PendingLogin
+
+        from .surroundings import client_of
+        from .waiting import Waiting
+
+        if self.has_own_sandbox(attempt.profile):
+            self.start_sandbox()
+        profile = self.profile(attempt.profile)
+        own_client = attempt.client_id in ("", client_of(profile))  # then its secret may be in the environment, too
+        pending = PendingLogin(
+            profile if attempt.scopes is None else replace(profile, scopes=attempt.scopes),
+            str(attempt.method),
+            client_id=None if own_client else attempt.client_id,
+            client_secret=attempt.secret,
+        )
+        self.cancel()
+        self.waiting, self._underway = Waiting(pending, tell), attempt
+        return self.waiting
+
+    def settle(self) -> Arrival | None:
+        """Keep the login of a sign-in that has ended; None while it has not, or when there is none.
+
+        Raises:
+            ImmuneError: It has failed.
+        """
+        waiting, attempt = self.waiting, self._underway
+        if waiting is None or attempt is None or not waiting.is_over:
+            return None
+        self.waiting = self._underway = None
+        if waiting.session is None:
+            raise waiting.error or NoCredentialsError("The sign-in came to nothing.")
+        return self._welcome(waiting.session, replace(attempt, origin=f"signed in by {attempt.method}"))
+
+    def cancel(self) -> str:
+        """Give up the sign-in that is underway; the name of its profile, or "" when there is none."""
+        waiting, self.waiting, self._underway = self.waiting, None, None
+        if waiting is None:
+            return ""
+        waiting.cancel()
+        return waiting.pending.profile.name
 
     def log_out(self, name: str | None = None) -> str:
-        """Forget a login, revoking it where the service can; the name of its profile, and what came of that."""
-        session = self.session(name)
-        self.sessions.drop(session.profile.name)
-        said = session.logout()
-        return f"{session.profile.name} ({said})" if said else session.profile.name
+        """End a login, revoking it where the service can, or the sign-in to it; what came of it, in words.
+
+        Raises:
+            NoCredentialsError: There is none, not even a remembered one.
+        """
+        underway = self.waiting.pending.profile.name if self.waiting else None
+        name = name or self.sessions.current_name or underway
+        cancelled = name == underway and bool(self.cancel())
+        if name in {session.profile.name for session in self.sessions}:
+            session = self.sessions.get(str(name))
+            self.sessions.drop(session.profile.name)
+            return farewell(session.profile, session.logout())
+        if name and (left := remembered(self.profile(name))):
+            return farewell(left.profile, left.logout())
+        return f"The sign-in to {name} is cancelled." if cancelled else farewell(self.session(name).profile, "")
 
     def close(self) -> None:
         """Forget every login, without a word to any service, and stop the sandbox."""
+        self.cancel()
         for session in list(self.sessions):
             self.sessions.drop(session.profile.name)
             session.close()
@@ -150,3 +222,32 @@ class Desk:
         if self.panel is not None:
             self.panel.close()
             self.panel = None
+
+    def _own(self, attempt: Attempt) -> Attempt:
+        """The same attempt with the credentials of our own sandbox."""
+        sandbox = self.start_sandbox()
+        if attempt.method == "key":
+            return replace(attempt, secret=sandbox.api_key, origin=OWN)
+        if attempt.method == "token":
+            raise NoCredentialsError("The sandbox hands out no token of its own.", hint="Use --method client or key.")
+        return replace(
+            attempt, method="client", client_id=sandbox.client_id, secret=sandbox.client_secret, origin=OWN
+        )
+
+    def _welcome(self, session: Session, attempt: Attempt) -> Arrival:
+        """Keep a login, in place of an earlier one to the same profile."""
+        name, account = session.profile.name, session.status().account
+        remarks = []
+        for earlier in self.sessions:
+            if earlier.profile.name == name:
+                before = earlier.status().account
+                if before and account and before != account:
+                    remarks.append(f"This is another account than before: {account}, not {before}.")
+                earlier.close()
+        self.sessions.add(session)
+        self._attempts[session] = attempt
+        if attempt.remember:
+            remarks.append(f"Remembered in {session.remember()}.")
+        if attempt.origin not in ("", OWN):
+            remarks.append(overridden(session))
+        return Arrival(session, tuple(filter(None, remarks)))

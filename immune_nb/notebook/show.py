@@ -144,16 +144,17 @@ def login_line(status: Any) -> str:
     return " · ".join(filter(None, parts))
 
 
-def status_card(status: Any, *, current: bool) -> Table:
-    """Everything worth knowing about one login."""
+def status_card(status: Any, *, current: bool, origin: str = "") -> Table:
+    """Everything worth knowing about one login; `origin` says better than its source where it comes from."""
     expires = "does not say" if status.expires_in is None else f"in {duration(status.expires_in)}"
     rows = [
         ("profile", status.profile + (" (current)" if current else "")),
         ("address", status.base_url),
-        ("login", f"{status.method}, {status.source}"),
+        ("login", f"{status.method}, {origin or status.source}"),
         ("account", status.account or ""),
         ("scopes", " ".join(status.scopes)),
         ("expires", "" if status.method == "API key" else expires),
+        ("remembered", status.remembered),
         ("accepted", "yes" if status.verified else "not tried yet"),
         ("calls left", "" if status.calls_left is None else f"{status.calls_left:,}"),
     ]

@@ -17,7 +17,7 @@ class Option:
         help: What it does, in a few words.
         metavar: What its value is called; empty for a switch.
         short: A one-letter form, e.g. ``-q``.
-        choices: The only values it takes, when they are few.
+        choices: The only values it takes, when they are few; ``env:NAME`` stands for any name after ``env:``.
         kind: How its value is read.
         asks: Whether it is part of the question, and so may also be written ``name=value``.
     """
@@ -63,6 +63,7 @@ class Command:
     examples: tuple[str, ...] = ()
 
 
+PLACES = ("env", "env:NAME", "file:PATH", "prompt", "panel")
 HELP = Option("--help", "show this", short="-h")
 PROFILE = Option("--profile", "the API to ask, instead of the current one", "P")
 START = Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True)
@@ -82,15 +83,29 @@ COMMANDS: tuple[Command, ...] = (
         "log in to a profile; where a person can act, with a panel",
         options=(
             PROFILE,
-            Option("--method", "which kind of credential", "KIND", choices=("key", "token", "client")),
-            Option("--from", "where the credential comes from", "PLACE", choices=("env", "prompt", "panel")),
+            Option("--method", "how to log in", "KIND", choices=("key", "token", "client", "browser", "device")),
+            Option("--from", "where the credential comes from", "PLACE", choices=PLACES),
+            Option("--client-id", "the OAuth client, where the profile names none", "ID"),
+            Option("--scopes", 'what to ask for, e.g. "read write"; else what the profile says', "WORDS"),
+            Option("--remember", "keep the login beyond this kernel"),
+            Option("--no-browser", "open no browser, only show the address"),
         ),
-        examples=("%immune login", "%immune login --profile sandbox", "%immune login --from env"),
+        examples=(
+            "%immune login",
+            "%immune login --profile sandbox --method browser",
+            "%immune login --method key --from file:/run/secrets/immune",
+        ),
     ),
-    Command("status", "who is logged in, to what, for how long", options=(PROFILE,), examples=("%immune status",)),
+    Command(
+        "status",
+        "who is logged in, to what, for how long",
+        options=(PROFILE, Option("--explain", "where the credential comes from, where it lives, what else was tried")),
+        examples=("%immune status", "%immune status --explain"),
+    ),
+    Command("renew", "get a new access token now", options=(PROFILE,), examples=("%immune renew",)),
     Command(
         "logout",
-        "forget the login of the current profile",
+        "end the login of the current profile: revoke it where that can be done, and forget it",
         options=(PROFILE, Option("--all", "of every profile")),
         examples=("%immune logout", "%immune logout --all"),
     ),
