@@ -85,7 +85,7 @@ class Consent:
     def _look(self, visit: Visit, linked: str) -> Response:
         """The next page, or the end of it."""
         if not visit.user:
-            return self._pages.sign_in(visit, "connect a notebook")
+            return self._pages.sign_in(visit, "your notebook")
         typed = str(visit.form.get("user_code", ""))
         if not typed:
             return self._pages.enter_code(visit, linked)

@@ -13,7 +13,8 @@ import httpx
 __all__ = ["Form", "Visitor", "visiting"]
 
 STEPS = 12
-NO = ("deny", "decline", "cancel")
+OTHER = ("sign-out",)
+NO = ("deny", "decline")
 
 
 @dataclass
@@ -37,9 +38,9 @@ class Form:
 
     def button(self, *, allow: bool) -> dict[str, str]:
         """The field of the button that says yes, or of the one that says no; some servers leave one unnamed."""
-        named = [(name, value) for name, value in self.buttons if name]
-        meant = [(n, v) for n, v in named if any(no in v.lower() for no in NO) is not allow]
-        return dict(meant[:1])
+        refusing = [button for button in self.buttons if not button[0] or button[1] in NO]
+        agreeing = [button for button in self.buttons if button not in refusing and button[1] not in OTHER]
+        return {name: value for name, value in (agreeing if allow else refusing)[:1] if name}
 
 
 class _Reader(HTMLParser):
@@ -117,7 +118,7 @@ class Visitor:
             form = self.form()
             if form.asks_password:
                 reply = self.log_in()
-            elif "user_code" in form.fields and not form.button(allow=False):
+            elif "user_code" in form.fields and len(form.buttons) == 1:
                 reply = self.submit({"user_code": user_code})
             else:
                 reply = self.submit(allow=allow)
