@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from servers.visitor import visiting
 
 import immune_nb as im
 from immune_nb.pending import PendingLogin
 from immune_nb.session import connect
-from servers.visitor import visiting
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import NoReturn
 import httpx
 
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.tokens import TokenKeeper
+from immune_nb.auth.tokens import Token, TokenKeeper
 from immune_nb.profiles import KeyPlace
 
 __all__ = ["ApiKey", "Bearer"]
@@ -38,20 +38,33 @@ class ApiKey(httpx.Auth):
 
 
 class Bearer(httpx.Auth):
-    """A bearer token (RFC 6750 2.1), replaced once when the server answers 401."""
+    """A bearer token (RFC 6750 2.1), replaced once when the server refuses it."""
 
     def __init__(self, keeper: TokenKeeper) -> None:
         self._keeper = keeper
+        self._forbidden: Token | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
-        """Sign; after a 401 sign again with a newer token, if one can be had."""
+        """Sign; after a refusal sign again with a newer token, if one can be had."""
         token = self._keeper.usable()
         request.headers["Authorization"] = f"Bearer {token.access.reveal()}"
         response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED and self._keeper.is_renewable:
+        if self._keeper.is_renewable and self._refuses(response, token):
             del request.headers["Authorization"]  # `replace` may raise, and a traceback would keep it
-            request.headers["Authorization"] = f"Bearer {self._keeper.replace(token).access.reveal()}"
-            yield request
+            newer = self._keeper.replace(token)
+            request.headers["Authorization"] = f"Bearer {newer.access.reveal()}"
+            response = yield request
+            self._forbidden = newer if response.status_code == httpx.codes.FORBIDDEN else None
+
+    def _refuses(self, response: httpx.Response, token: Token) -> bool:
+        """Whether the token is the reason: a 401, or a 403 without a word, which some servers send instead.
+
+        A newer token that met such a 403 too was not the reason; then it is not renewed for that again.
+        """
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            return True
+        silent = not response.content and "www-authenticate" not in response.headers
+        return response.status_code == httpx.codes.FORBIDDEN and silent and token is not self._forbidden
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("A login cannot be pickled or copied.")
