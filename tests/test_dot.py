@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from notebook_fixtures import browser  # noqa: F401 - a fixture
 from servers.dot import running
 from servers.visitor import visiting
 
@@ -126,3 +127,19 @@ def test_logout_revokes(dot, profile, grace):
     assert session.logout() == "revoked"
     form = {"grant_type": "refresh_token", "refresh_token": refresh, "client_id": dot.public_client_id}
     assert httpx.post(dot.token_url, data=form, trust_env=False).status_code == 400
+
+
+def test_code_with_pkce_in_chromium(dot, profile, browser):  # noqa: F811
+    """A real browser walks their login and consent pages, ends at our listener, and sees where to go next."""
+    pending = PendingLogin(profile)
+    page = browser.new_context().new_page()
+    page.goto(pending.url)
+    page.get_by_label("Username").fill(dot.user)
+    page.get_by_label("Password").fill(dot.password)
+    page.get_by_role("button", name="Log in").click()
+    page.locator("input[name=allow]").click()
+    page.get_by_role("heading", name="Back to your notebook").wait_for()
+    page.context.close()
+    session = pending.poll()
+    assert len(session.sensors()) == 5
+    session.logout()

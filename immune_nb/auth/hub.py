@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -26,18 +27,19 @@ def upstream_token(profile: Profile, environ: Mapping[str, str]) -> Token | str:
 
     Args:
         profile: Names the field of ``auth_state`` in `hub_token`.
-        environ: Holds ``JUPYTERHUB_API_URL`` and ``JUPYTERHUB_API_TOKEN``, as the hub sets them for a server.
+        environ: Holds ``JUPYTERHUB_API_URL``, ``JUPYTERHUB_API_TOKEN`` and ``JUPYTERHUB_USER``, as the hub sets them
+            for a server.
 
     Source:
-        JupyterHub's REST API, ``GET /user``; the server's token needs the scope ``admin:auth_state!user``
+        JupyterHub's REST API, ``GET /users/{name}``; the server's token needs the scope ``admin:auth_state!user``
     """
-    url, key = environ.get("JUPYTERHUB_API_URL"), environ.get("JUPYTERHUB_API_TOKEN")
-    if not (url and key):
+    url, key, name = (environ.get(f"JUPYTERHUB_{part}") for part in ("API_URL", "API_TOKEN", "USER"))
+    if not (url and key and name):
         return "not on a hub"
     if not profile.hub_token:
         return f"profile {profile.name!r} names no hub_token"
     try:
-        user = _user(url, Secret(key, "hub token"))
+        user = _ask(f"{url.rstrip('/')}/users/{quote(name, safe='')}", Secret(key, "hub token"))
     except (ServiceError, ConfigError) as error:
         return error.message
     return user if isinstance(user, str) else _token(user, profile.hub_token)
@@ -53,10 +55,10 @@ def _token(user: dict[str, Any], field: str) -> Token | str:
     return Token(Secret(text, "access token"), account=str(user.get("name") or ""))
 
 
-def _user(url: str, key: Secret) -> dict[str, Any] | str:
+def _ask(url: str, key: Secret) -> dict[str, Any] | str:
     quiet = QuietTransport(url)
     try:
-        reply = quiet.handle_request(_request(f"{url.rstrip('/')}/user", key))
+        reply = quiet.handle_request(_request(url, key))
     finally:
         quiet.close()
     if reply.status_code != httpx.codes.OK:
