@@ -153,6 +153,22 @@ def test_a_pasted_address_is_read_as_people_paste_it(pasted):
     assert answer_in(pasted) == GOOD
 
 
+def test_the_way_through_a_hub(callback):
+    """jupyter-server-proxy: the registered address is the hub's, its port is where we listen, its Host is let in."""
+    port = int(callback.redirect_uri.split(":")[2].split("/")[0])
+    callback.close()
+    registered = f"https://hub.example/user/ada/proxy/{port}/oauth/cb"
+    made = Callback(registered)
+    made.listen(lambda query: query == GOOD)
+    assert made.redirect_uri == registered
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", f"/oauth/cb?{GOOD}", headers={"Host": "hub.example"})
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert made.take(5) == GOOD
+    made.close()
+
+
 def test_closing_before_or_after_listening_frees_the_port():
     """No thread and no socket stays."""
     made = Callback()

@@ -258,7 +258,9 @@ def test_two_profiles_side_by_side(logged_in, sandbox, tmp_path, monkeypatch):
     logged_in.run("%immune login --profile lab")
     assert "· lab ·" in logged_in.shown("df = %immune sensors --limit 2")
     assert "· sandbox ·" in logged_in.shown("df = %immune sensors --limit 2 --profile sandbox")
-    assert "Logged out of sandbox, lab." in logged_in.shown("%immune logout --all")
+    said = logged_in.shown("%immune logout --all")
+    assert "Logged out of sandbox: an API key stays valid" in said
+    assert "Logged out of lab: an API key stays valid" in said
 
 
 def test_python_and_magic_share_one_login(logged_in):

@@ -11,6 +11,7 @@ import pytest
 from notebook_fixtures import leaks
 
 from immune_nb.errors import NoCredentialsError
+from immune_nb.notebook.attempts import Attempt
 from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.panel import LoginPanel, reader_note
 
@@ -30,7 +31,7 @@ def desk(sandbox, monkeypatch) -> Iterator[Desk]:
 @pytest.fixture
 def panel(desk) -> LoginPanel:
     """The panel of that desk."""
-    desk.panel = LoginPanel(desk, "sandbox")
+    desk.panel = LoginPanel(desk, Attempt("sandbox"))
     return desk.panel
 
 
@@ -121,7 +122,7 @@ def test_the_state_probe_can_fail():
 def test_no_trait_could_hold_a_secret(panel):
     """The synced state is exactly what may be seen."""
     own = {key for key in panel.keys if not key.startswith("_")} - set(ipywidgets.DOMWidget().keys)
-    assert own == {"profiles", "profile", "method", "logins", "notice"}
+    assert own == {"profiles", "profile", "method", "asked", "keeps", "logins", "sign_in", "notice"}
 
 
 def test_a_widget_callback_reaches_hear(panel, sandbox):

@@ -1,7 +1,10 @@
 """Tokens: their life, and their single-flight renewal."""
 
+import _thread
+import asyncio
 import os
 import pickle
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -83,6 +86,56 @@ def test_twenty_threads_make_one_request():
         got = set(map(id, pool.map(ask, range(20))))
     assert len(calls) == 1
     assert len(got) == 1
+
+
+def test_an_interrupt_at_any_point_costs_no_second_request():
+    """F24: Ctrl-C at 100 random points of a renewal: one request each, and the session goes on with its token."""
+    interrupts = 0
+    for turn in range(100):
+        calls, spin = [], random.Random(turn).randrange(20_000)
+
+        def obtain(_, calls=calls, spin=spin):
+            calls.append(1)
+            for number in range(spin):
+                if number == spin // 2:
+                    _thread.interrupt_main()
+            return token()
+
+        keeper = TokenKeeper(obtain, clock=lambda: 0.0)
+        try:
+            keeper.usable()
+            list(range(1000))  # an interrupt that came late lands here
+        except KeyboardInterrupt:
+            interrupts += 1
+        assert keeper.usable() is keeper.token
+        assert calls == [1]
+    assert interrupts > 50
+
+
+def test_a_cancelled_task_costs_no_second_request():
+    """F22, F24: four event loops of five tasks each, some cancelled: one request, one token for the rest."""
+    calls, entered, leave = [], threading.Event(), threading.Event()
+
+    def obtain(_):
+        calls.append(1)
+        entered.set()
+        leave.wait(10)
+        return token()
+
+    keeper = TokenKeeper(obtain, clock=lambda: 0.0)
+
+    async def ask():
+        tasks = [asyncio.create_task(asyncio.to_thread(keeper.usable)) for _ in range(5)]
+        await asyncio.to_thread(entered.wait, 10)
+        tasks[0].cancel()
+        leave.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [outcome for loop in pool.map(lambda _: asyncio.run(ask()), range(4)) for outcome in loop]
+    assert len(calls) == 1
+    assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes) == 4
+    assert sum(outcome is keeper.token for outcome in outcomes) == 16
 
 
 def test_without_single_flight_twenty_threads_make_many():

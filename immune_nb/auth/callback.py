@@ -8,6 +8,7 @@ address that the browser shows is pasted instead.
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import is_loopback
 
-__all__ = ["Callback", "answer_in"]
+__all__ = ["Callback", "answer_in", "leads_here"]
 
 HOST = "127.0.0.1"  # not "localhost": somebody else may hold [::1]
 PATH = "/callback"
@@ -41,35 +42,31 @@ class Callback:
     """A listener for the answer of one login.
 
     Args:
-        redirect_uri: The redirect URI as registered, when the server wants a fixed one; without a port in it, or
-            without one at all, a free port is taken (RFC 8252 7.3).
+        redirect_uri: The redirect URI as registered, when the server wants a fixed one. On loopback without a port,
+            a free one is taken (RFC 8252 7.3); ``https://hub…/proxy/PORT/path`` is jupyter-server-proxy's way here.
 
     Attributes:
         redirect_uri: The address to send with the login.
 
     Raises:
-        ConfigError: `redirect_uri` is not on loopback, or its port is taken.
+        ConfigError: `redirect_uri` leads elsewhere, or its port is taken.
     """
 
     def __init__(self, redirect_uri: str | None = None) -> None:
-        wanted = urlsplit(redirect_uri or f"http://{HOST}{PATH}")
-        if wanted.scheme != "http" or not is_loopback(wanted.hostname):
-            raise ConfigError(
-                f"{redirect_uri} is not on this machine.", hint="Paste the address you land on instead."
-            )
+        place = _place(redirect_uri)
+        if place is None:
+            raise ConfigError(f"{redirect_uri} does not lead here.", hint="Paste the address you land on instead.")
+        port, path = place
         self._accepts: Callable[[str], bool] = lambda _query: False
         self._answers: queue.Queue[str] = queue.Queue(1)
         self._is_serving = False
         try:
-            self._server = _Server((HOST, wanted.port or 0), self, wanted.path or "/")
+            self._server = _Server((HOST, port), self, path)
         except OSError:
-            raise ConfigError(
-                f"Port {wanted.port} is taken.", hint="Free it, or paste the address instead."
-            ) from None
-        port = self._server.server_address[1]
-        exact = redirect_uri is not None and wanted.port is not None
-        self.redirect_uri = redirect_uri if exact and redirect_uri else f"http://{HOST}:{port}{wanted.path or '/'}"
-        self._server.hosts = {f"{HOST}:{port}", urlsplit(self.redirect_uri).netloc}
+            raise ConfigError(f"Port {port} is taken.", hint="Free it, or paste the address instead.") from None
+        here = f"{HOST}:{self._server.server_address[1]}"
+        self.redirect_uri = redirect_uri if redirect_uri and port else f"http://{here}{path}"
+        self._server.hosts = {here, urlsplit(self.redirect_uri).netloc}
 
     def listen(self, accepts: Callable[[str], bool]) -> None:
         """Begin to listen.
@@ -102,6 +99,22 @@ class Callback:
             self._server.shutdown()
         self._is_serving = False
         self._server.server_close()
+
+
+def leads_here(redirect_uri: str | None) -> bool:
+    """Whether a listener can take the answer for that redirect URI; None, for any, can be taken."""
+    return _place(redirect_uri) is not None
+
+
+def _place(redirect_uri: str | None) -> tuple[int, str] | None:
+    """Port and path to listen at: on loopback, or behind jupyter-server-proxy's ``…/proxy/PORT/…``; 0 is any port."""
+    if redirect_uri is None:
+        return 0, PATH
+    parts = urlsplit(redirect_uri)
+    if parts.scheme == "http" and is_loopback(parts.hostname):
+        return parts.port or 0, parts.path or "/"
+    proxied = re.fullmatch(r".*/proxy/(\d{1,5})(/.*)", parts.path)
+    return (int(proxied[1]), proxied[2]) if proxied and parts.scheme == "https" else None
 
 
 class _Server(ThreadingHTTPServer):

@@ -28,6 +28,7 @@ FORM = {
     "Content-Type": "application/x-www-form-urlencoded",
     "Accept": "application/json",
     "User-Agent": "immune_nb",
+    "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
 # What a server may answer that knows only the other way of client authentication.
 MAY_BE_THE_METHOD = frozenset({"invalid_client", "invalid_request", "unauthorized_client", ""})

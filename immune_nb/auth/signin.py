@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from immune_nb.auth.callback import Callback, answer_in
+from immune_nb.auth.callback import Callback, answer_in, leads_here
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.grants import CodeGrant, DeviceGrant
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError, LoginRejectedError, QueryError
-from immune_nb.profiles import Profile, is_loopback
+from immune_nb.profiles import Profile
 
 __all__ = ["BrowserSignIn", "DeviceSignIn", "SignIn"]
 
@@ -58,7 +57,7 @@ class BrowserSignIn:
         registered = client.profile.redirect_uri
         self._clock = client.clock
         self.expires_at = client.clock() + PATIENCE
-        self._callback = Callback(registered) if listens and _is_here(registered) else None
+        self._callback = Callback(registered) if listens and leads_here(registered) else None
         try:
             self._grant = CodeGrant(client, self._callback.redirect_uri if self._callback else _fixed(client.profile))
         except BaseException:
@@ -139,7 +138,3 @@ def _fixed(profile: Profile) -> str:
     if profile.redirect_uri is None:
         raise ConfigError(f"Profile {profile.name!r} has no redirect_uri.", hint="Set it as registered.")
     return profile.redirect_uri
-
-
-def _is_here(redirect_uri: str | None) -> bool:
-    return redirect_uri is None or is_loopback(urlsplit(redirect_uri).hostname)

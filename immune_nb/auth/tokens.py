@@ -151,7 +151,7 @@ class TokenKeeper:
         with self._lock:
             if self._token is not None and self._token is not seen:
                 return self._token
-            flight = self._flight = self._flight or self._take_off(seen)
+            flight = self._flight or self._take_off(seen)
         outcome = flight.result()
         if isinstance(outcome, ImmuneError):
             raise copy.copy(outcome)  # each waiter its own, with its own traceback
@@ -171,7 +171,14 @@ class TokenKeeper:
         if self._obtain is None:
             raise SessionExpiredError("This access token cannot be renewed.", hint="Log in again.")
         flight: Future[Token | ImmuneError] = Future()
-        threading.Thread(target=self._renew, args=(flight, self._obtain, seen), daemon=True).start()
+        thread = threading.Thread(target=self._renew, args=(flight, self._obtain, seen), daemon=True)
+        self._flight = flight
+        try:
+            thread.start()
+        except BaseException:
+            if thread not in threading.enumerate():  # interrupted before it began; else it will land
+                self._flight = None
+            raise
         return flight
 
     def _renew(self, flight: Future[Token | ImmuneError], obtain: Obtain, seen: Token | None) -> None:
