@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from immune_nb.auth.secrets import Secret
+    from immune_nb.pending import PendingLogin
     from immune_nb.session import Session
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "LoginError",
     "LoginRejectedError",
     "NoCredentialsError",
+    "PendingLogin",
     "Profile",
     "QueryError",
     "RateLimitedError",
@@ -123,6 +125,10 @@ def __getattr__(name: str) -> Any:
         from immune_nb.session import Session
 
         return Session
+    if name == "PendingLogin":
+        from immune_nb.pending import PendingLogin
+
+        return PendingLogin
     if name == "Secret":
         from immune_nb.auth.secrets import Secret
 

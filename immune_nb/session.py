@@ -6,7 +6,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -20,41 +20,9 @@ from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
 from immune_nb.profiles import Profile, find_profile
 from immune_nb.queries import Queries
+from immune_nb.status import Status
 
-__all__ = ["Session", "Status", "connect"]
-
-
-@dataclass(frozen=True)
-class Status:
-    """What can be said of a login without telling its secret.
-
-    Args:
-        profile: Name of the profile.
-        base_url: The API it is for.
-        method: ``API key``, ``access token``, ``client credentials``, ``browser sign-in`` or ``device sign-in``.
-        account: Who is logged in, where that is known.
-        scopes: Scopes granted, or asked for when the server does not say.
-        source: Where the credential came from.
-        expires_in: Seconds until the access token expires; None when unknown or not applicable.
-        renewable: Whether it renews itself.
-        verified: Whether the service has accepted it.
-        calls_left: Calls the service still allows; None when it does not say.
-        remembered: Where it is kept beyond this kernel; empty when it is not.
-        skipped: The links of the chain before this one, and why they had nothing.
-    """
-
-    profile: str
-    base_url: str
-    method: str
-    account: str
-    scopes: tuple[str, ...]
-    source: str
-    expires_in: float | None
-    renewable: bool
-    verified: bool
-    calls_left: int | None
-    remembered: str = ""
-    skipped: tuple[tuple[str, str], ...] = ()
+__all__ = ["Session", "connect"]
 
 
 class Session(Queries):
@@ -85,9 +53,10 @@ class Session(Queries):
         login = log_in(profile, credentials, client=client, transport=transport, clock=clock)
         self._open: Login | None = login
         quiet = QuietTransport(profile.base_url, transport)
+        self._signing = CredentialTransport(login.auth, profile.base_url, quiet)
         sender = Client(
             profile.base_url,
-            CredentialTransport(login.auth, profile.base_url, quiet),
+            self._signing,
             private_param=profile.key_place.name if profile.key_place.in_query else "",
             clock=clock,
             sleep=sleep,
@@ -138,6 +107,45 @@ class Session(Queries):
         if keeper is None or not keeper.is_renewable:
             raise ConfigError(f"An {self._login.credentials.method} does not renew.", hint="Log in with another.")
         keeper.replace(keeper.token)
+
+    def rotate(
+        self,
+        *,
+        api_key: str | Secret | None = None,
+        token: str | Secret | None = None,
+        client_secret: str | Secret | None = None,
+    ) -> None:
+        """Go on with a new credential in place of the old one, once the service has accepted it.
+
+        Args:
+            api_key: A new API key.
+            token: A new access token.
+            client_secret: A new secret of the same client.
+
+        Raises:
+            ConfigError: None, or more than one, is given.
+            LoginRejectedError: The service refuses it; the session goes on with the old one.
+        """
+        former = self._login
+        client_id = former.credentials.client_id if client_secret else None
+        who = find_credentials(
+            self.profile, {}, api_key=api_key, token=token, client_id=client_id, client_secret=client_secret
+        )
+        login, proven = log_in(self.profile, who), self._client.is_proven
+        self._open, self._client.is_proven = login, False
+        self._signing.sign_with(login.auth)
+        try:
+            self.verify()
+        except BaseException:
+            self._open, self._client.is_proven = former, proven
+            self._signing.sign_with(former.auth)
+            login.close()
+            raise
+        self._close.detach()
+        self._close = weakref.finalize(self, _close, self._client, login)
+        former.close()
+        if former.credentials.is_remembered:
+            self.remember()
 
     def remember(self) -> str:
         """Keep this login beyond the kernel: in the keyring where there is one, else in a private file.

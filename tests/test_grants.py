@@ -98,6 +98,7 @@ def test_auto_does_not_hammer_a_server_that_refuses_the_scope():
         ),
         (httpx.Response(400, json={"error": {"code": "AUTHENTICATION_ERROR"}}), LoginRejectedError, "AUTHENTICATION"),
         (httpx.Response(403), LoginRejectedError, "HTTP 403"),
+        (httpx.Response(200, json={"error": "bad_verification"}), LoginRejectedError, "bad_verification"),
         (httpx.Response(404), BadReplyError, "token_url"),
         (httpx.Response(503), UnreachableError, "503"),
         (httpx.Response(429), UnreachableError, "429"),

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,11 +43,21 @@ def test_a_login_comes_back_whole(data_folder):
     assert (record.client_id, record.sign_in, record.place) == ("me", "device", "a private file")
     assert (record.token.access.reveal(), record.token.refresh.reveal()) == ("at0", CANARY)
     assert replace(record.token, access=TOKEN.access, refresh=TOKEN.refresh) == TOKEN
+    assert record.days == 0
     path = data_folder / "lab.json"
     assert CANARY in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(data_folder.stat().st_mode) == 0o700
     assert [p.name for p in data_folder.iterdir()] == ["lab.json"]
+
+
+def test_an_old_key_is_due_for_rotation():
+    """After 90 days the source says so; a sign-in, which renews itself, does not age."""
+    ago = time.time() - 100 * 86_400
+    keep.remember(PROFILE, keep.Record(key=Secret("k"), kept_since=ago))
+    assert find_credentials(PROFILE, {}).source.endswith("for 100 days: time to rotate it")
+    keep.remember(PROFILE, keep.Record(token=TOKEN, client_id="me", sign_in="device", kept_since=ago))
+    assert "rotate" not in find_credentials(PROFILE, {}).source
 
 
 def test_forgetting_leaves_nothing(data_folder):

@@ -181,6 +181,25 @@ def test_renew_gets_another_token(sandbox):
     assert session.status().expires_in == pytest.approx(3600, abs=60)
 
 
+def test_a_credential_is_replaced_in_a_live_session(sandbox):
+    """Rotation: the new key is tried first; a wrong one leaves the old one in use; nothing else changes."""
+    session = connect(sandbox.profile, api_key=sandbox.api_key)
+    with pytest.raises(im.LoginRejectedError):
+        session.rotate(api_key="wrong")
+    assert len(session.sensors(limit=2)) == 2
+    session.rotate(api_key=sandbox.api_key)
+    assert len(session.sensors(limit=2)) == 2
+    session.logout()
+    machine = client(sandbox)
+    first = machine._login.keeper.token
+    machine.rotate(client_secret=sandbox.client_secret)
+    assert machine._login.keeper.token is not first
+    assert machine.status().account == sandbox.client_id
+    with pytest.raises(im.NoCredentialsError):
+        machine.rotate()
+    machine.logout()
+
+
 def test_after_logout_nothing_is_held_and_nothing_is_asked(sandbox):
     """L43: a query raises, the status raises, and what signed is gone; before the logout it was there."""
     session = client(sandbox)

@@ -18,6 +18,7 @@ FLOORS = {
     "fetch": 3,
     "answers": 4,
     "queries": 4,
+    "status": 4,
     "session": 5,
     "sessions": 5,
     "pending": 5,

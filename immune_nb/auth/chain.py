@@ -18,6 +18,7 @@ from immune_nb.profiles import Profile
 
 __all__ = ["Credentials", "find_credentials", "variables"]
 
+OLD_DAYS = 90
 NAMES = ("API_KEY", "TOKEN", "CLIENT_ID", "CLIENT_SECRET")
 
 
@@ -175,8 +176,9 @@ def _remembered(profile: Profile, method: str | None) -> Credentials | str:
     kind = "token" if record.token else "key" if record.key else "client"
     if method not in (None, kind, record.sign_in):
         return f"holds no {method}"
+    old = f", for {record.days} days: time to rotate it" if record.days > OLD_DAYS and not record.sign_in else ""
     return Credentials(
-        f"remembered: {record.place}",
+        f"remembered: {record.place}{old}",
         key=record.key,
         token=record.token,
         client_id=record.client_id,

@@ -187,11 +187,12 @@ def json_object(reply: httpx.Response, where: str) -> dict[str, Any]:
 
 def _check(reply: httpx.Response, where: str) -> None:
     """Raise unless the token endpoint said yes (RFC 6749 5.2)."""
-    status = reply.status_code
-    if status == httpx.codes.OK:
+    status, refusal = reply.status_code, oauth_error(reply)
+    if reply.is_success and not refusal:
         return
-    if reply.is_client_error and status not in (httpx.codes.NOT_FOUND, httpx.codes.TOO_MANY_REQUESTS):
-        said = oauth_error(reply, "error_description") or oauth_error(reply) or f"HTTP {status}"
+    refuses = reply.is_client_error and status not in (httpx.codes.NOT_FOUND, httpx.codes.TOO_MANY_REQUESTS)
+    if refuses or (reply.is_success and refusal):  # some say no with a 200
+        said = oauth_error(reply, "error_description") or refusal or f"HTTP {status}"
         raise LoginRejectedError(
             f"{where} refused this login: {quoted(said).rstrip('.')}.",
             hint="Check the client, its secret and scopes.",

@@ -39,6 +39,7 @@ class Record:
         client_id: The client.
         client_secret: Its secret.
         sign_in: How a person signed in: ``browser``, ``device`` or not at all.
+        kept_since: When it was first kept, in Unix seconds.
     """
 
     place: str = ""
@@ -47,6 +48,12 @@ class Record:
     client_id: str = ""
     client_secret: Secret | None = None
     sign_in: str = ""
+    kept_since: float = 0.0
+
+    @property
+    def days(self) -> int:
+        """For how many days it has been kept."""
+        return int((time.time() - self.kept_since) / 86_400)
 
 
 class _Place(Protocol):
@@ -146,6 +153,7 @@ def _plain(record: Record) -> dict[str, Any]:
         "client_id": record.client_id,
         "client_secret": record.client_secret.reveal() if record.client_secret else None,
         "sign_in": record.sign_in,
+        "kept_since": record.kept_since or time.time(),
         "token": token
         and {
             "access": token.access.reveal(),
@@ -168,7 +176,7 @@ def _record(where: str, data: dict[str, Any]) -> Record:
         data["token"]["account"],
     )
     key, secret = _secret(data["key"], "API key"), _secret(data["client_secret"], "client secret")
-    return Record(where, key, token, data["client_id"], secret, data["sign_in"])
+    return Record(where, key, token, data["client_id"], secret, data["sign_in"], float(data["kept_since"]))
 
 
 def _secret(text: str | None, name: str) -> Secret | None:

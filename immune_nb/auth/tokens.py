@@ -66,7 +66,8 @@ class Token:
         kind = reply.get("token_type") or "Bearer"
         if str(kind).lower() != "bearer":
             raise BadReplyError(f"The token endpoint gave a token of type {quoted(kind, 40)!r}, not Bearer.")
-        access, scopes = _secret(reply, "access_token"), str(reply.get("scope") or "").split()
+        access, scope = _secret(reply, "access_token"), reply.get("scope") or ""
+        scopes = scope.split() if isinstance(scope, str) else map(str, scope) if isinstance(scope, list) else ()
         renewal = _secret(reply, "refresh_token") if reply.get("refresh_token") else None
         account = _subject(reply.get("id_token")) or _subject(reply["access_token"])
         return cls(access, now, _lifetime(reply.get("expires_in")), tuple(scopes), renewal, account)

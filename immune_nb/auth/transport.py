@@ -87,6 +87,11 @@ class CredentialTransport(httpx.BaseTransport):
         self._origin = origin_of(url)
         self._inner = inner
 
+    def sign_with(self, auth: httpx.Auth) -> httpx.Auth:
+        """Sign in another way from now on; the way until now."""
+        former, self._auth = self._auth, auth
+        return former
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`, signed if it goes to the bound origin."""
         if origin_of(request.url) != self._origin:
