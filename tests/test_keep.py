@@ -117,7 +117,7 @@ def test_a_remembered_key_logs_in_and_a_logout_forgets_it(sandbox, data_folder):
     session.close()
     again = connect(sandbox.profile, environ={})
     assert again.status().source == "remembered: a private file"
-    assert [link for link, _ in again.status().skipped] == ["environment", "secret files", "JupyterHub"]
+    assert [link for link, _ in again.status().skipped] == ["environment", "secret files", "JupyterHub", "keyring"]
     assert len(again.sensors(limit=3)) == 3
     again.logout()
     with pytest.raises(im.NoCredentialsError, match="nothing is remembered"):
@@ -152,6 +152,9 @@ def test_a_keyring_is_preferred_where_there_is_one(tmp_path, monkeypatch, data_f
         assert keep.recall(PROFILE).key.reveal() == CANARY
         assert keep.forget(PROFILE)
         assert keep.recall(PROFILE) == "nothing is remembered"
+        keyring.set_password("immune_nb", "LAB_API_KEY", CANARY)
+        assert find_credentials(PROFILE, {}).source == "keyring: LAB_API_KEY"
+        assert find_credentials(PROFILE, {}).key.reveal() == CANARY
     finally:
         keyring.set_keyring(before)
 

@@ -1,6 +1,6 @@
 """Which credential: the first link of the chain that holds one, and why the others did not.
 
-given → environment → secret files → JupyterHub → remembered. What comes after that, a person, is not for this room.
+given → environment → secret files → JupyterHub → keyring → remembered. What comes after that, a person, is not for this room.
 Of several kinds in one link the strongest wins: client credentials, then an access token, then an API key.
 """
 
@@ -98,6 +98,7 @@ def find_credentials(
         "environment": lambda: _environment(profile, environ, method),
         "secret files": lambda: _files(profile, environ, method),
         "JupyterHub": lambda: _hub(profile, environ, method),
+        "keyring": lambda: _keyring(profile, method),
         "remembered": lambda: _remembered(profile, method),
     }
     skipped: list[tuple[str, str]] = []
@@ -164,6 +165,17 @@ def _hub(profile: Profile, environ: Mapping[str, str], method: str | None) -> Cr
         return found
 
     return Credentials("JupyterHub: auth_state", token=outcome, reread=again)
+
+
+def _keyring(profile: Profile, method: str | None) -> Credentials | str:
+    """What the user put into the keyring by hand, under the names of the environment variables."""
+    try:
+        values = keep.from_keyring(_names(profile))
+    except ConfigError as error:
+        return error.message
+    if isinstance(values, str):
+        return values
+    return _strongest("keyring", values, method) or _half(values) or f"holds no {profile.env_prefix}_…"
 
 
 def _remembered(profile: Profile, method: str | None) -> Credentials | str:

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from immune_nb.auth.tokens import Obtain, Token
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile
 
-__all__ = ["Record", "forget", "place", "recall", "remember", "shared"]
+__all__ = ["Record", "forget", "from_keyring", "place", "recall", "remember", "shared"]
 
 VERSION = 1
 SERVICE = "immune_nb"
@@ -111,6 +111,16 @@ def forget(profile: Profile) -> bool:
     for where in held:
         where.delete(profile.name)
     return bool(held)
+
+
+def from_keyring(names: Iterable[str]) -> dict[str, str | None] | str:
+    """What the user has put into the keyring under these names (``keyring set immune_nb NAME``), or why not.
+
+    Raises:
+        ConfigError: The keyring is there and does not answer.
+    """
+    keyring = next((where for where in _places() if isinstance(where, _Keyring)), None)
+    return {name: keyring.read(name) for name in names} if keyring else "there is none to use"
 
 
 def shared(profile: Profile, obtain: Obtain) -> Obtain:
