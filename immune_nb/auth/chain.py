@@ -1,7 +1,7 @@
 """Which credential: the first link of the chain that holds one, and why the others did not.
 
-given → environment → secret files → JupyterHub → keyring → remembered. What comes after that, a person, is not for this room.
-Of several kinds in one link the strongest wins: client credentials, then an access token, then an API key.
+given → environment → secret files → JupyterHub → keyring → remembered. What comes after that, a person, is not for
+this room. Of several kinds in one link the strongest wins: client credentials, then an access token, then an API key.
 """
 
 from __future__ import annotations
