@@ -18,7 +18,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python tests/bench.py
+	$(BIN)/python tests/bench
 
 lab: $(READY)
 	$(BIN)/python -m immune_nb.notebook.demo --lab notebooks
