@@ -20,7 +20,7 @@ READING = {"id": "r1", "sensor_id": "vib_001", "value": 2.5, "timestamp": "2024-
 
 def through(bodies, schema):
     reader = Reader(schema)
-    return assemble([part_of(reader.read(body), schema) for body in bodies], schema)
+    return assemble([part_of(reader.read(body), schema) for body in bodies], schema)[:2]
 
 
 def exactly(rows, schema):

@@ -10,20 +10,21 @@ them. How rows are cut into pages, and which of the two readers read a page, mak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pandas.arrays import DatetimeArray
 
+from immune_nb.frames.instants import MISSING
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schema
 from immune_nb.frames.sheets import Sheet
 from immune_nb.frames.values import Chunk, inferred, pinned
 
-__all__ = ["Part", "assemble", "decode", "part_of"]
+__all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
 
 Path = tuple[str, ...]
 Loss = dict[str, int]
@@ -45,6 +46,20 @@ class Part:
     coerced: Loss = field(default_factory=dict)
 
 
+class Whole(NamedTuple):
+    """Parts made one.
+
+    Attributes:
+        frame: The frame, with a fresh `RangeIndex`.
+        coerced: By column, how many values did not fit its pinned dtype.
+        order: Which row of the parts each row of the frame was; None when they are in the same order.
+    """
+
+    frame: pd.DataFrame
+    coerced: Loss
+    order: Any
+
+
 def decode(records: Iterable[Any], schema: Schema) -> tuple[pd.DataFrame, Loss]:
     """Build the frame of some records.
 
@@ -56,7 +71,8 @@ def decode(records: Iterable[Any], schema: Schema) -> tuple[pd.DataFrame, Loss]:
         The frame, with a fresh `RangeIndex`, and by column how many values did not fit its pinned dtype.
     """
     values = list(records)
-    return assemble([part_of(Sheet(len(values), None, values), schema)], schema)
+    whole = assemble([part_of(Sheet(len(values), None, values), schema)], schema)
+    return whole.frame, whole.coerced
 
 
 def part_of(sheet: Sheet, schema: Schema) -> Part:
@@ -73,6 +89,14 @@ def part_of(sheet: Sheet, schema: Schema) -> Part:
         if lost:
             part.coerced[path[0]] = lost
     return part
+
+
+def instants_of(part: Part) -> Any:
+    """The ``timestamp`` of every row, in microseconds since 1970; `instants.MISSING` where there is none."""
+    instants = part.columns.get(("timestamp",))
+    if instants is None:
+        return np.full(part.rows, MISSING)
+    return instants.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
 
 
 def _turned(records: Sequence[Any]) -> dict[Path, list[Any]]:
@@ -97,15 +121,12 @@ def _leaves(record: dict[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any
             yield (*path, key), value
 
 
-def assemble(parts: Sequence[Part], schema: Schema) -> tuple[pd.DataFrame, Loss]:
+def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
     """One frame of parts, in their order; they are emptied on the way, for memory's sake.
 
     Args:
         parts: The parts.
         schema: The columns to expect, and the order of rows.
-
-    Returns:
-        As `decode`.
     """
     known, coerced = schema.by_name, Loss()
     for name in known:
@@ -114,15 +135,19 @@ def assemble(parts: Sequence[Part], schema: Schema) -> tuple[pd.DataFrame, Loss]
     paths: dict[Path, None] = dict.fromkeys((name,) for name in known)
     for part in parts:
         paths.update(dict.fromkeys(part.columns))
-    order = _order(parts, schema)
+    keys = {name: _key(parts, known[name]) for name in schema.sort_by}
+    order = _order(keys)
     columns = {}
     for path, name in _names(paths).items():
+        if order is None and name in keys:
+            columns[name] = keys.pop(name)
+            continue
         chunks = [part.columns.pop(path, None) for part in parts]
         whole = [_nothing(part.rows) if c is None else c for part, c in zip(parts, chunks, strict=True)]
         chunks.clear()
         columns[name] = _column(whole, known.get(path[0]) if len(path) == 1 else None, order)
     index = pd.RangeIndex(sum(part.rows for part in parts))
-    return pd.DataFrame(columns, index=index, copy=False), coerced
+    return Whole(pd.DataFrame(columns, index=index, copy=False), coerced, order)
 
 
 def _names(paths: Iterable[Path]) -> dict[Path, str]:
@@ -152,11 +177,18 @@ def _column(chunks: list[Chunk], column: Column | None, order: Any) -> Any:
 def _joined(chunks: list[Chunk], column: Column) -> Chunk:
     if any(isinstance(chunk, list) for chunk in chunks):
         return [value for chunk in chunks for value in (chunk if isinstance(chunk, list) else chunk.to_pylist())]
-    kind = {TIME: pa.timestamp("us", "UTC"), NUMBER: pa.float64(), TEXT: pa.large_string()}.get(column.dtype)
-    if kind is not None:
-        return pa.chunked_array([c.cast(kind) for c in chunks], kind).combine_chunks()
-    words = pa.dictionary(pa.int32(), pa.string())
-    return pa.chunked_array([c.cast(words) for c in chunks], words).unify_dictionaries().combine_chunks()
+    if column.dtype == CATEGORY:
+        return _like(chunks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries().combine_chunks()
+    kinds = {TIME: pa.timestamp("us", "UTC"), NUMBER: pa.float64(), TEXT: pa.large_string()}
+    return _like(chunks, kinds[column.dtype]).combine_chunks()
+
+
+def _like(chunks: list[Chunk], kind: pa.DataType) -> pa.ChunkedArray:
+    """The pieces in one, as one type; a call for all of them where they agree already."""
+    if len({chunk.type for chunk in chunks}) > 1:
+        chunks = [chunk.cast(kind) for chunk in chunks]
+    joined = pa.chunked_array(chunks) if chunks else pa.chunked_array([], kind)
+    return joined if joined.type == kind else joined.cast(kind)
 
 
 def _categories(values: Chunk, words: tuple[str, ...], order: Any) -> pd.Categorical:
@@ -192,7 +224,7 @@ def _for_pandas(values: Chunk) -> Any:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _extension(pd.StringDtype(), values)
     if pa.types.is_timestamp(kind):
-        ticks = values.cast(pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
+        ticks = values.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
         return pd.Series(ticks.view("M8[us]"), copy=False).dt.tz_localize("UTC").array
     if pa.types.is_floating(kind):
         return values.to_numpy(zero_copy_only=False)
@@ -204,16 +236,11 @@ def _extension(dtype: Any, values: pa.Array) -> Any:
     return dtype.__from_arrow__(values)
 
 
-def _order(parts: Sequence[Part], schema: Schema) -> Any:
-    """The positions of the rows in the schema's order; None when they are in it already."""
-    if not schema.sort_by:
+def _order(keys: Mapping[str, Any]) -> Any:
+    """The positions of the rows in the order of some columns; None when they are in it already."""
+    if not keys or _is_rising(*keys.values()):
         return None
-    keys = {name: _key(parts, schema.by_name[name]) for name in schema.sort_by}
-    first, *others = keys.values()
-    if _is_rising(first, others):
-        return None
-    frame = pd.DataFrame(keys, copy=False)
-    return frame.sort_values(list(schema.sort_by), kind="stable").index.to_numpy()
+    return pd.DataFrame(keys, copy=False).sort_values(list(keys), kind="stable").index.to_numpy()
 
 
 def _key(parts: Sequence[Part], column: Column) -> Any:
@@ -221,7 +248,7 @@ def _key(parts: Sequence[Part], column: Column) -> Any:
     return _column([_nothing(p.rows) if c is None else c for p, c in zip(parts, chunks, strict=True)], column, None)
 
 
-def _is_rising(first: Any, others: Sequence[Any]) -> bool:
+def _is_rising(first: Any, *others: Any) -> bool:
     """Whether rows are in order by these keys already, told cheaply; False when in doubt."""
     if not isinstance(first, DatetimeArray) or first.isna().any():
         return False

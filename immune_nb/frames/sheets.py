@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,13 @@ class Sheet:
             record = self.records[row]
             key = record.get("id") if isinstance(record, dict) else None
         return key if isinstance(key, str | int) and not isinstance(key, bool) else None
+
+    def each(self) -> Iterator[Any]:
+        """The records as Python values."""
+        if self.columns is None:
+            return iter(self.records)
+        values = {name: column.to_pylist() for name, column in self.columns.items()}
+        return ({name: column[row] for name, column in values.items()} for row in range(self.rows))
 
     def take(self, keep: Sequence[bool]) -> Sheet:
         """The records that a mask keeps."""
