@@ -132,7 +132,7 @@ class Client:
             timeout=TIMEOUT,
             trust_env=False,
             cookies=no_cookies,
-            headers={"Accept": "application/json", "User-Agent": "immune_nb"},
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "immune_nb"},
         )
 
     def send(
