@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from immune_nb.errors import ImmuneError, IncompleteError, QueryError
-from immune_nb.fetch.client import Client, Params, Reply
-from immune_nb.fetch.pages import PAGE_SIZE, Harvest, harvest
-from immune_nb.fetch.totals import counts_everything
-from immune_nb.frames.decode import decode
-from immune_nb.frames.instants import Range, clip
+from immune_nb.errors import IncompleteError
+from immune_nb.fetch.client import Client, Params
+from immune_nb.fetch.crops import Crop, Listing, Progress
+from immune_nb.fetch.harvest import Harvest
+from immune_nb.fetch.pages import PAGE_SIZE
+from immune_nb.fetch.totals import counts_everything, stated_now
+from immune_nb.fetch.windows import Window
+from immune_nb.frames.decode import Part, assemble
+from immune_nb.frames.duplicates import copies
+from immune_nb.frames.instants import Range, micros
 from immune_nb.frames.receipt import Receipt
 from immune_nb.frames.schemas import ANY, Schema
 
@@ -32,19 +37,31 @@ class Question:
         schema: Columns to expect.
         each: Query parameters, one set per list to follow: the API takes one sensor at a time.
         limit: Rows wanted at most.
-        within: Keep only rows whose ``timestamp`` lies in this half-open range.
+        within: Keep only rows whose ``timestamp`` lies in this half-open range; None where rows have none.
     """
 
     path: str
     schema: Schema
     each: tuple[Params, ...]
     limit: int | None = None
-    within: Range = (None, None)
+    within: Range | None = None
 
     @property
-    def page_size(self) -> int | None:
-        """Records per page to ask for, where the documentation says that one may ask."""
-        return None if self.schema is ANY else PAGE_SIZE
+    def listings(self) -> list[Listing]:
+        """The lists to follow."""
+        start, end = self.within or (None, None)
+        return [
+            Listing(
+                self.path,
+                {name: value for name, value in params.items() if self.within is None or name not in BOUNDS},
+                self.schema,
+                Window(micros(start), micros(end)),
+                timed=self.within is not None,
+                limit=self.limit,
+                page_size=None if self.schema is ANY else PAGE_SIZE,  # where the documentation says one may ask
+            )
+            for params in self.each
+        ]
 
     @property
     def parameters(self) -> Params:
@@ -57,6 +74,9 @@ class Question:
         return merged
 
 
+BOUNDS = frozenset({"start_time", "end_time"})
+
+
 def answer(
     question: Question,
     client: Client,
@@ -65,6 +85,7 @@ def answer(
     clock: Callable[[], float] = time.time,
     *,
     partial: bool = False,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Follow every list of a question, and make one frame of them.
 
@@ -75,6 +96,7 @@ def answer(
         account: Who asks, for the receipt.
         clock: Unix seconds.
         partial: Return what came when something did not.
+        progress: Told now and then how far it has come.
 
     Returns:
         The frame, with its receipt in ``attrs["immune"]``.
@@ -83,11 +105,11 @@ def answer(
         IncompleteError: Something did not come, and `partial` is False; `.frame` holds the rest.
         ImmuneError: The very first page failed.
     """
-    began, fetched_at = time.perf_counter(), datetime.fromtimestamp(clock(), UTC)
-    crops = _follow(question, client)
-    broken = next(filter(None, map(_broken_off, crops)), "") or _miscounted(question, crops, client)
-    frame, coerced = decode((record for crop in crops for record in crop.records), question.schema)
-    frame, outside = clip(frame, question.within)
+    began, listings = time.perf_counter(), question.listings
+    fetched_at = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
+    crops = _followed(Harvest(client, listings, progress=progress), listings, client)
+    frame, coerced, twice = _joined(crops, question.schema)
+    broken = _why_broken(crops, listings, twice, client)
     frame, cut = _cut(frame, question.limit)
     complete = not (broken or cut) and all(crop.stopped_by == "end" for crop in crops)
     receipt = Receipt(
@@ -95,16 +117,17 @@ def answer(
         account=account,
         path=question.path,
         parameters=question.parameters,
-        fetched_at=fetched_at.isoformat(timespec="seconds"),
+        fetched_at=fetched_at,
+        seconds=round(time.perf_counter() - began, 3),
         rows=len(frame),
         pages=sum(crop.pages for crop in crops),
         reported_total=_total(crops),
         complete=complete,
         stopped_by="end" if complete else broken or "limit",
-        seconds=round(time.perf_counter() - began, 3),
         calls_left=client.calls_left,
-        duplicates=sum(crop.duplicates for crop in crops),
-        outside=outside,
+        duplicates=sum(twice),
+        outside=sum(crop.outside for crop in crops),
+        overlap=sum(crop.overlap for crop in crops),
         coerced=coerced,
     )
     receipt.attach(frame)
@@ -113,40 +136,63 @@ def answer(
     return frame
 
 
-def _follow(question: Question, client: Client) -> list[Harvest]:
-    """The lists, one after the other; a failure after rows have come ends them."""
-
-    def ask(path: str, params: Params) -> Reply:
-        return client.send("GET", path, params=params)
-
-    crops: list[Harvest] = []
-    for params in question.each:
-        try:
-            crops.append(harvest(ask, question.path, params, limit=question.limit, page_size=question.page_size))
-        except QueryError:
-            raise
-        except ImmuneError as error:
-            if not crops:
-                raise
-            crops.append(Harvest(stopped_by=f"{type(error).__name__} on the next list", error=error))
-        if crops[-1].error:
-            break
-    return crops
+def _joined(crops: Sequence[Crop], schema: Schema) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
+    """One frame of all rows, each once, what was coerced, and how many of each list came more than once."""
+    parts = [crop.ordered() for crop in crops]
+    ends = list(accumulate(sum(part.rows for part in some) for some in parts))
+    whole = assemble([part for some in parts for part in some], schema)
+    again = copies(whole.frame, schema)
+    if not len(again):
+        return whole.frame, whole.coerced, [0] * len(crops)
+    came = again if whole.order is None else whole.order[again]
+    twice = [int(((came >= start) & (came < end)).sum()) for start, end in zip([0, *ends], ends, strict=False)]
+    return whole.frame.drop(index=again).reset_index(drop=True), whole.coerced, twice
 
 
-def _broken_off(crop: Harvest) -> str:
-    return "" if crop.stopped_by in ("end", "limit") else crop.stopped_by
-
-
-def _miscounted(question: Question, crops: list[Harvest], client: Client) -> str:
-    """Why the counts of the service cannot be met; "" when they are, or when they count something else."""
-    for params, crop in zip(question.each, crops, strict=False):
-        if crop.stopped_by != "end" or crop.counts_agree:
+def _followed(harvest: Harvest, listings: Sequence[Listing], client: Client) -> list[Crop]:
+    """The crops; where windows brought another number of rows than the service counts, by the cursor."""
+    harvest.reap()
+    for of, listing in enumerate(listings):
+        crop = harvest.crops[of]
+        if not crop.windows or crop.stopped_by != "end" or _agrees(crop, 0):
             continue
-        if params and counts_everything(client, question.path, params, crop.totals[-1]):
-            continue
-        return f"{len(crop.records):,} rows came and the service counts {crop.totals[-1]:,}"
+        if _miscount(crop, listing, _twice(crop, listing.schema), client):
+            harvest.reap_without_windows(of)
+    return harvest.crops
+
+
+def _twice(crop: Crop, schema: Schema) -> int:
+    shallow = {place: Part(part.rows, dict(part.columns)) for place, part in crop.parts.items()}
+    return sum(_joined([replace(crop, parts=shallow)], schema)[2])
+
+
+def _why_broken(crops: Sequence[Crop], listings: Sequence[Listing], twice: Sequence[int], client: Client) -> str:
+    """What broke it off, or why the counts of the service cannot be met; "" when all is well."""
+    for crop in crops:
+        if crop.stopped_by not in ("end", "limit"):
+            return crop.stopped_by
+    for crop, listing, copied in zip(crops, listings, twice, strict=True):
+        if crop.stopped_by == "end" and (why := _miscount(crop, listing, copied, client)):
+            return why
     return ""
+
+
+def _agrees(crop: Crop, twice: int) -> bool:
+    """Whether as many records came as the service stated, at one time or another while they came."""
+    return not crop.totals or min(crop.totals) <= crop.rows + crop.outside - twice <= max(crop.totals)
+
+
+def _miscount(crop: Crop, listing: Listing, twice: int, client: Client) -> str:
+    if _agrees(crop, twice):
+        return ""
+    params = listing.first(listing.within).params
+    if crop.windows and (now := stated_now(client, listing.path, params)) is not None:
+        crop.totals.append(now)  # windows ask for the whole once only, and rows come and go meanwhile
+        if _agrees(crop, twice):
+            return ""
+    if counts_everything(client, listing.path, params, crop.totals[-1]):
+        return ""
+    return f"{crop.rows + crop.outside - twice:,} rows came and the service counts {crop.totals[-1]:,}"
 
 
 def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
@@ -154,13 +200,13 @@ def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
     return (frame, False) if limit is None or len(frame) <= limit else (frame.head(limit), True)
 
 
-def _total(crops: list[Harvest]) -> int | None:
+def _total(crops: Sequence[Crop]) -> int | None:
     """Rows the service states for all lists; None when it does not for one of them."""
     totals = [crop.totals[-1] for crop in crops if crop.totals]
     return sum(totals) if len(totals) == len(crops) else None
 
 
-def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: list[Harvest]) -> IncompleteError:
+def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop]) -> IncompleteError:
     cause = next((crop.error for crop in crops if crop.error), None)
     of = f" of {receipt.reported_total:,}" if receipt.reported_total is not None else ""
     why = cause.message.rstrip(".") if cause else receipt.stopped_by

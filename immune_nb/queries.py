@@ -15,6 +15,7 @@ from immune_nb.profiles import Profile
 if TYPE_CHECKING:
     import pandas as pd
 
+    from immune_nb.fetch.crops import Progress
     from immune_nb.frames.instants import Instant
     from immune_nb.frames.schemas import Schema
 
@@ -78,6 +79,7 @@ class Queries:
         last: str | timedelta | None = None,
         limit: int | None = None,
         partial: bool = False,
+        progress: Progress | None = None,
         **filters: Filter,
     ) -> pd.DataFrame:
         """Fetch readings in a half-open range of time.
@@ -89,6 +91,7 @@ class Queries:
             last: A span up to `end`, or up to now: ``"7d"``, ``"12h"``, ``"90min"``.
             limit: Stop after this many rows per sensor, and return no more in all.
             partial: Return what came when something did not, instead of raising.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
@@ -120,7 +123,13 @@ class Queries:
         shared = {**as_params(filters), **bounds}
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
         return self._answer(
-            self.profile.paths["readings"], READINGS, each, limit=limit, partial=partial, within=within
+            self.profile.paths["readings"],
+            READINGS,
+            each,
+            limit=limit,
+            partial=partial,
+            within=within,
+            progress=progress,
         )
 
     def alerts(
@@ -139,6 +148,7 @@ class Queries:
             severity: ``critical``, ``warning`` or ``info``, or several of them.
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
@@ -262,8 +272,9 @@ class Queries:
     def _answer(self, path: str, schema: Schema, each: Sequence[Params], **how: Any) -> pd.DataFrame:
         from immune_nb.answers import Question, answer
 
-        limit, partial = how.pop("limit"), how.pop("partial")
+        limit = how.pop("limit")
+        told = {name: how.pop(name) for name in ("partial", "progress") if name in how}
         if limit is not None and (type(limit) is not int or limit < 1):
             raise QueryError(f"limit is {limit!r}.", hint="Give a whole number above 0.")
         question = Question(path, schema, tuple(each), limit, **how)
-        return answer(question, self._client, self.profile.name, self._account, self._clock, partial=partial)
+        return answer(question, self._client, self.profile.name, self._account, self._clock, **told)
