@@ -253,7 +253,9 @@ class Client:
             return self._login_failure(said)
         match status:
             case 403:
-                return LoginRejectedError(f"{said}. This login may not do that, or has run out.", hint="Check its scopes.")
+                return LoginRejectedError(
+                    f"{said}. This login may not do that, or has run out.", hint="Check its scopes."
+                )
             case 429:
                 wait = pause_asked(response.headers, self._clock())
                 return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
