@@ -12,6 +12,7 @@ from immune_nb.profiles import SANDBOX, Profile, find_profile, load_profiles
 
 from .attempts import Arrival, Attempt
 from .explain import farewell, overridden, remembered
+from .surroundings import SIGN_INS, client_of
 
 if TYPE_CHECKING:
     from immune_nb.session import Session
@@ -156,7 +157,6 @@ class Desk:
         """
         from immune_nb.pending import PendingLogin
 
-        from .surroundings import client_of
         from .waiting import Waiting
 
         if self.has_own_sandbox(attempt.profile):
@@ -228,6 +228,8 @@ class Desk:
         sandbox = self.start_sandbox()
         if attempt.method == "key":
             return replace(attempt, secret=sandbox.api_key, origin=OWN)
+        if attempt.method in SIGN_INS:
+            raise NoCredentialsError("A person signs in to the sandbox.", hint="Use --method client or key.")
         if attempt.method == "token":
             raise NoCredentialsError("The sandbox hands out no token of its own.", hint="Use --method client or key.")
         return replace(
@@ -244,6 +246,10 @@ class Desk:
                 if before and account and before != account:
                     remarks.append(f"This is another account than before: {account}, not {before}.")
                 earlier.close()
+        if self.waiting:
+            self.waiting.is_newest = False
+            if self.waiting.pending.profile.name == name:
+                self.cancel()
         self.sessions.add(session)
         self._attempts[session] = attempt
         if attempt.remember:
