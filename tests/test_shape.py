@@ -27,6 +27,7 @@ FENCES = {
     "authlib": {"auth", "sandbox"},
     "keyring": {"auth"},
     "tenacity": {"fetch"},
+    "filelock": {"frames"},
     "platformdirs": {"profiles"},
     "pyarrow": {"frames"},
     "pandas": {"frames", "notebook"},
