@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from immune_nb.errors import IncompleteError
+from immune_nb.errors import IncompleteError, QueryError
 from immune_nb.fetch.client import Client, Params
 from immune_nb.fetch.crops import Crop, Listing, Progress
 from immune_nb.fetch.harvest import Harvest
 from immune_nb.fetch.pages import PAGE_SIZE
-from immune_nb.fetch.totals import counts_everything, stated_now
+from immune_nb.fetch.reconcile import agrees, followed, joined, total, why_broken
+from immune_nb.fetch.stock import Stock
 from immune_nb.fetch.windows import Window
-from immune_nb.frames.decode import Part, assemble
-from immune_nb.frames.duplicates import copies
+from immune_nb.frames.decode import assemble
+from immune_nb.frames.folder import Dataset, Folder
 from immune_nb.frames.instants import Range, micros
 from immune_nb.frames.receipt import Receipt
 from immune_nb.frames.schemas import ANY, Schema
+from immune_nb.frames.store import Shelf
+from immune_nb.frames.wide import widen
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Question", "answer"]
+__all__ = ["Manner", "Question", "answer", "answer_to"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Question:
     each: tuple[Params, ...]
     limit: int | None = None
     within: Range | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
+            raise QueryError(f"limit is {self.limit!r}.", hint="Give a whole number above 0.")
 
     @property
     def listings(self) -> list[Listing]:
@@ -77,122 +85,162 @@ class Question:
 BOUNDS = frozenset({"start_time", "end_time"})
 
 
-def answer(
-    question: Question,
-    client: Client,
-    profile: str,
-    account: str,
-    clock: Callable[[], float] = time.time,
-    *,
-    partial: bool = False,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Follow every list of a question, and make one frame of them.
+@dataclass(frozen=True)
+class Manner:
+    """How it is asked, and how the answer is wanted.
 
     Args:
-        question: What is asked.
-        client: What sends.
         profile: Name of the profile, for the receipt.
         account: Who asks, for the receipt.
         clock: Unix seconds.
         partial: Return what came when something did not.
         progress: Told now and then how far it has come.
+        wide: A column per sensor.
+        shelf: Gives the store's shelf of some parameters; None keeps nothing.
+    """
+
+    profile: str
+    account: str = ""
+    clock: Callable[[], float] = time.time
+    partial: bool = False
+    progress: Progress | None = None
+    wide: bool = False
+    shelf: Callable[[Listing], Shelf] | None = None
+
+
+def answer(question: Question, client: Client, manner: Manner) -> pd.DataFrame:
+    """Follow every list of a question, and make one frame of them.
+
+    Args:
+        question: What is asked.
+        client: What sends.
+        manner: How.
 
     Returns:
         The frame, with its receipt in ``attrs["immune"]``.
 
     Raises:
-        IncompleteError: Something did not come, and `partial` is False; `.frame` holds the rest.
+        IncompleteError: Something did not come, and `manner.partial` is False; `.frame` holds the rest.
         ImmuneError: The very first page failed.
     """
-    began, listings = time.perf_counter(), question.listings
-    fetched_at = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
-    crops = _followed(Harvest(client, listings, progress=progress), listings, client)
-    frame, coerced, twice = _joined(crops, question.schema)
-    broken = _why_broken(crops, listings, twice, client)
+    began, now = time.perf_counter(), manner.clock()
+    stocks = [_stock(listing, manner, now) for listing in question.listings]
+    listings = [listing for stock in stocks for listing in stock.missing]
+    harvest = Harvest(client, listings, progress=manner.progress)
+    try:
+        fetched = followed(harvest, listings, client)
+    except BaseException:
+        _keep(stocks, harvest.crops, now)  # an interrupt, most likely: the next query goes on from here
+        raise
+    crops = [crop for stock, mine in _apart(stocks, fetched) for crop in stock.crops(mine)]
+    frame, coerced, twice = joined(crops, question.schema)
+    broken = why_broken(fetched, listings, _of_fetched(stocks, twice), client)
+    _keep(
+        stocks, [crop if not broken or crop.stopped_by != "end" or agrees(crop) else Crop() for crop in fetched], now
+    )
     frame, cut = _cut(frame, question.limit)
-    complete = not (broken or cut) and all(crop.stopped_by == "end" for crop in crops)
-    receipt = Receipt(
-        profile=profile,
-        account=account,
-        path=question.path,
-        parameters=question.parameters,
-        fetched_at=fetched_at,
+    frame = widen(frame) if manner.wide else frame
+    receipt = _receipt(question, client, manner, fetched, broken or ("limit" if cut else ""))
+    receipt = replace(
+        receipt,
+        fetched_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - began, 3),
         rows=len(frame),
-        pages=sum(crop.pages for crop in crops),
-        reported_total=_total(crops),
-        complete=complete,
-        stopped_by="end" if complete else broken or "limit",
-        calls_left=client.calls_left,
-        duplicates=sum(twice),
-        outside=sum(crop.outside for crop in crops),
-        overlap=sum(crop.overlap for crop in crops),
         coerced=coerced,
+        duplicates=sum(twice),
+        cache_age=_age(stocks, now),
+        reported_total=None if any(stock.held or stock.whole for stock in stocks) else total(fetched),
     )
     receipt.attach(frame)
-    if broken and not partial:
-        raise _incomplete(receipt, frame, crops)
+    if broken and not manner.partial:
+        raise _incomplete(receipt, frame, fetched)
     return frame
 
 
-def _joined(crops: Sequence[Crop], schema: Schema) -> tuple[pd.DataFrame, dict[str, int], list[int]]:
-    """One frame of all rows, each once, what was coerced, and how many of each list came more than once."""
-    parts = [crop.ordered() for crop in crops]
-    ends = list(accumulate(sum(part.rows for part in some) for some in parts))
-    whole = assemble([part for some in parts for part in some], schema)
-    again = copies(whole.frame, schema)
-    if not len(again):
-        return whole.frame, whole.coerced, [0] * len(crops)
-    came = again if whole.order is None else whole.order[again]
-    twice = [int(((came >= start) & (came < end)).sum()) for start, end in zip([0, *ends], ends, strict=False)]
-    return whole.frame.drop(index=again).reset_index(drop=True), whole.coerced, twice
+def answer_to(question: Question, client: Client, manner: Manner, path: str | Path) -> Dataset:
+    """Follow every list of a question, and write the rows to a folder as they come.
+
+    Args:
+        question: What is asked.
+        client: What sends.
+        manner: How.
+        path: The folder, empty or new.
+
+    Returns:
+        A handle on the folder.
+
+    Raises:
+        QueryError: The folder is not empty.
+        IncompleteError: Something did not come, and `manner.partial` is False; the folder holds the rest.
+        ImmuneError: The very first page failed.
+    """
+    began, now, listings = time.perf_counter(), manner.clock(), question.listings
+    folder = Folder(path, question.schema)
+    crops = followed(Harvest(client, listings, progress=manner.progress, folder=folder), listings, client)
+    twice = [folder.twice(of) for of in range(len(crops))]
+    broken = why_broken(crops, listings, twice, client)
+    receipt = replace(
+        _receipt(question, client, manner, crops, broken),
+        fetched_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - began, 3),
+        rows=sum(crop.rows for crop in crops) - sum(twice),
+        coerced=folder.coerced,
+        duplicates=sum(twice),
+    )
+    dataset = folder.close(asdict(receipt))
+    if broken and not manner.partial:
+        raise _incomplete(receipt, receipt.attach(assemble([], question.schema).frame), crops, str(path))
+    return dataset
 
 
-def _followed(harvest: Harvest, listings: Sequence[Listing], client: Client) -> list[Crop]:
-    """The crops; where windows brought another number of rows than the service counts, by the cursor."""
-    harvest.reap()
-    for of, listing in enumerate(listings):
-        crop = harvest.crops[of]
-        if not crop.windows or crop.stopped_by != "end" or _agrees(crop, 0):
-            continue
-        if _miscount(crop, listing, _twice(crop, listing.schema), client):
-            harvest.reap_without_windows(of)
-    return harvest.crops
+def _receipt(question: Question, client: Client, manner: Manner, crops: Sequence[Crop], stopped: str) -> Receipt:
+    """What does not depend on where the rows go."""
+    complete = not stopped and all(crop.stopped_by == "end" for crop in crops)
+    return Receipt(
+        profile=manner.profile,
+        account=manner.account,
+        path=question.path,
+        parameters=question.parameters,
+        fetched_at="",
+        rows=0,
+        pages=sum(crop.pages for crop in crops),
+        reported_total=total(crops),
+        complete=complete,
+        stopped_by="end" if complete else stopped or "limit",
+        seconds=0.0,
+        calls_left=client.calls_left,
+        outside=sum(crop.outside for crop in crops),
+        overlap=sum(crop.overlap for crop in crops),
+    )
 
 
-def _twice(crop: Crop, schema: Schema) -> int:
-    shallow = {place: Part(part.rows, dict(part.columns)) for place, part in crop.parts.items()}
-    return sum(_joined([replace(crop, parts=shallow)], schema)[2])
+def _stock(listing: Listing, manner: Manner, now: float) -> Stock:
+    if manner.shelf is None:
+        return Stock(listing, None, {}, [listing], 0)
+    return Stock.of(listing, manner.shelf(listing), int(now * 1_000_000))
 
 
-def _why_broken(crops: Sequence[Crop], listings: Sequence[Listing], twice: Sequence[int], client: Client) -> str:
-    """What broke it off, or why the counts of the service cannot be met; "" when all is well."""
-    for crop in crops:
-        if crop.stopped_by not in ("end", "limit"):
-            return crop.stopped_by
-    for crop, listing, copied in zip(crops, listings, twice, strict=True):
-        if crop.stopped_by == "end" and (why := _miscount(crop, listing, copied, client)):
-            return why
-    return ""
+def _apart(stocks: Sequence[Stock], fetched: Sequence[Crop]) -> Iterator[tuple[Stock, list[Crop]]]:
+    """Each stock with the crops that were fetched for it."""
+    crops = iter(fetched)
+    for stock in stocks:
+        yield stock, list(islice(crops, len(stock.missing)))
 
 
-def _agrees(crop: Crop, twice: int) -> bool:
-    """Whether as many records came as the service stated, at one time or another while they came."""
-    return not crop.totals or min(crop.totals) <= crop.rows + crop.outside - twice <= max(crop.totals)
+def _keep(stocks: Sequence[Stock], fetched: Sequence[Crop], now: float) -> None:
+    for stock, mine in _apart(stocks, fetched):
+        stock.keep(mine, now)
 
 
-def _miscount(crop: Crop, listing: Listing, twice: int, client: Client) -> str:
-    if _agrees(crop, twice):
-        return ""
-    params = listing.first(listing.within).params
-    if crop.windows and (now := stated_now(client, listing.path, params)) is not None:
-        crop.totals.append(now)  # windows ask for the whole once only, and rows come and go meanwhile
-        if _agrees(crop, twice):
-            return ""
-    if counts_everything(client, listing.path, params, crop.totals[-1]):
-        return ""
-    return f"{crop.rows + crop.outside - twice:,} rows came and the service counts {crop.totals[-1]:,}"
+def _of_fetched(stocks: Sequence[Stock], twice: Sequence[int]) -> list[int]:
+    """The counts of the crops that were fetched: before those of each stock stands that of what was held."""
+    counts = iter(twice)
+    return [count for stock in stocks for count in list(islice(counts, len(stock.missing) + 1))[1:]]
+
+
+def _age(stocks: Sequence[Stock], now: float) -> float | None:
+    times = [stored.fetched_at for stock in stocks for stored in stock.held.values()]
+    return round(now - min(times), 1) if times else None
 
 
 def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
@@ -200,19 +248,13 @@ def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
     return (frame, False) if limit is None or len(frame) <= limit else (frame.head(limit), True)
 
 
-def _total(crops: Sequence[Crop]) -> int | None:
-    """Rows the service states for all lists; None when it does not for one of them."""
-    totals = [crop.totals[-1] for crop in crops if crop.totals]
-    return sum(totals) if len(totals) == len(crops) else None
-
-
-def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop]) -> IncompleteError:
+def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop], folder: str = "") -> IncompleteError:
     cause = next((crop.error for crop in crops if crop.error), None)
     of = f" of {receipt.reported_total:,}" if receipt.reported_total is not None else ""
     why = cause.message.rstrip(".") if cause else receipt.stopped_by
     error = IncompleteError(
         f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {why}.",
-        hint="They are in .frame of this error; partial=True returns them.",
+        hint=f"They are in {folder}." if folder else "They are in .frame of this error; partial=True returns them.",
         frame=frame,
     )
     error.__cause__ = cause

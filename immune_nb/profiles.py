@@ -36,7 +36,11 @@ __all__ = [
     "SANDBOX",
     "KeyPlace",
     "Profile",
+<<<<<<< HEAD
     "check_url",
+=======
+    "cache_folder",
+>>>>>>> fetch
     "config_file",
     "find_profile",
     "is_loopback",
@@ -253,6 +257,14 @@ def config_file(environ: Mapping[str, str]) -> Path:
     import platformdirs
 
     return platformdirs.user_config_path("immune_nb", appauthor=False) / "profiles.toml"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where fetched readings are kept for those who ask for it; `IMMUNE_NB_CACHE` names another folder."""
+    import platformdirs
+
+    place = environ.get("IMMUNE_NB_CACHE")
+    return Path(place or platformdirs.user_cache_path("immune_nb", appauthor=False) / "readings").expanduser()
 
 
 def _tables(path: Path) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from immune_nb.answers import _joined
 from immune_nb.errors import QueryError, UnreachableError
 from immune_nb.fetch.client import Reply
 from immune_nb.fetch.crops import Listing
 from immune_nb.fetch.harvest import Harvest
+from immune_nb.fetch.reconcile import joined
 from immune_nb.frames.schemas import ANY
 
 ROWS = [{"id": f"r{n}", "value": n} for n in range(250)]
@@ -42,7 +42,7 @@ class Crop:
     """What came of a list, as values: its rows, each once, and the truth about them."""
 
     def __init__(self, crop):
-        frame, _, twice = _joined([crop], ANY)
+        frame, _, twice = joined([crop], ANY)
         rows = [{k: v for k, v in row.items() if not (v is None or v != v)} for row in frame.to_dict("records")]
         self.records = [row["value"] if list(row) == ["value"] else row for row in rows]
         self.duplicates, self.totals = twice[0], crop.totals

@@ -80,6 +80,8 @@ class Crop:
         error: The failure that broke it off, if one did.
         windows: How many windows the list was cut into.
         awaited: Pages that are known of and have not come.
+        poured: Rows that were taken out of `parts` and written elsewhere.
+        done: Windows of which every row came.
     """
 
     parts: dict[Place, Part] = field(default_factory=dict)
@@ -91,11 +93,22 @@ class Crop:
     error: ImmuneError | None = None
     windows: int = 0
     awaited: int = 1
+    poured: int = 0
+    done: list[Window] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
         """Rows kept so far."""
-        return sum(part.rows for part in list(self.parts.values()))
+        return self.poured + sum(part.rows for part in list(self.parts.values()))
+
+    def pour(self, least: int = 1) -> list[Part]:
+        """Take the parts out, once they hold so many rows; they stay counted."""
+        if self.rows - self.poured < least:
+            return []
+        parts = self.ordered()
+        self.poured += sum(part.rows for part in parts)
+        self.parts.clear()
+        return parts
 
     def ordered(self) -> list[Part]:
         """The parts, in order."""

@@ -21,6 +21,7 @@ from immune_nb.fetch.limits import Halt, Width
 from immune_nb.fetch.pages import Page, Step, fetch, onward
 from immune_nb.fetch.windows import Window, cut, is_outside
 from immune_nb.frames.decode import instants_of, part_of
+from immune_nb.frames.folder import ROWS, Folder
 from immune_nb.frames.instants import Span
 from immune_nb.frames.sheets import Reader
 
@@ -51,6 +52,7 @@ class Harvest:
         listings: The lists.
         progress: Told now and then how far it has come, by the calling thread.
         width: How many requests at once.
+        folder: Where rows go as they come, when they are not to be kept in memory.
 
     Attributes:
         crops: What came, a crop per list. A failure after the first page is in it, not raised.
@@ -63,12 +65,14 @@ class Harvest:
         *,
         progress: Progress | None = None,
         width: Width | None = None,
+        folder: Folder | None = None,
     ) -> None:
         self.crops = [Crop() for _ in listings]
         self._client = client
         self._listings = listings
         self._progress = progress
         self._width = width or Width()
+        self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
         self._readers = [Reader(listing.schema) for listing in listings]
@@ -93,9 +97,11 @@ class Harvest:
 
     def _reap(self, errands: Sequence[_Errand]) -> list[Crop]:
         Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell).run(errands)
-        for crop in self.crops:
+        for of, crop in enumerate(self.crops):
             if crop.awaited:
                 crop.stop("pages that were not fetched any more")
+            if self._folder and (rest := crop.pour()):
+                self._folder.write(of, rest, self._folder.epoch(of))
         return self.crops
 
     def _tell(self) -> None:
@@ -145,7 +151,9 @@ class Harvest:
         astray = bool(part.rows) and (span is None or is_outside(span, errand.window))
         if astray and errand.window != listing.within:
             return self._without_windows(errand.of)
-        may_cut = step and span and not (astray or errand.plainly or listing.limit)
+        crop = self.crops[errand.of]
+        fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
+        may_cut = step and span and not (astray or fixed)
         plan = cut(errand.window, span, page.total) if may_cut and span else None
         kept = Kept.of(page.sheet, part, listing, plan[0] if plan else errand.window)
         with self._lock:
@@ -158,6 +166,12 @@ class Harvest:
             more = [self._window(errand, w) for w in plan[1]] if plan else self._further(errand, step, why)
             crop.windows += len(more) if plan else 0
             crop.awaited += len(more) - 1
+            if plan or (step is None and why == "end"):
+                crop.done.append(plan[0] if plan else errand.window)
+            full = crop.pour(ROWS) if self._folder else []
+            epoch = self._folder.epoch(errand.of) if self._folder else 0
+        if self._folder and full:
+            self._folder.write(errand.of, full, epoch)
         return more
 
     def _further(self, errand: _Errand, step: Step | None, why: str) -> list[_Errand]:
@@ -190,6 +204,8 @@ class Harvest:
             if of not in self._without or of in self._plain:
                 return []
             asked_for = self.crops[of].pages
+            if self._folder:
+                self._folder.forget(of)
             self.crops[of], errand = self._without.pop(of)
             self.crops[of].pages = asked_for
             self._plain.add(of)

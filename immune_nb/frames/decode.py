@@ -24,7 +24,7 @@ from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schem
 from immune_nb.frames.sheets import Sheet
 from immune_nb.frames.values import Chunk, inferred, pinned
 
-__all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
+__all__ = ["Part", "Whole", "assemble", "days_of", "decode", "instants_of", "part_of"]
 
 Path = tuple[str, ...]
 Loss = dict[str, int]
@@ -44,6 +44,12 @@ class Part:
     rows: int = 0
     columns: dict[Path, Chunk] = field(default_factory=dict)
     coerced: Loss = field(default_factory=dict)
+
+    def take(self, keep: Any) -> Part:
+        """The rows that a boolean mask keeps; what was coerced is not told apart by row."""
+        mask = pa.array(keep)
+        columns = {path: _masked(chunk, keep, mask) for path, chunk in self.columns.items()}
+        return Part(int(keep.sum()), columns, self.coerced)
 
 
 class Whole(NamedTuple):
@@ -97,6 +103,19 @@ def instants_of(part: Part) -> Any:
     if instants is None:
         return np.full(part.rows, MISSING)
     return instants.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
+
+
+def days_of(part: Part, day: int) -> Iterator[tuple[int, Part]]:
+    """The rows of each day, with its number since 1970; a day is so many microseconds. Rows without time are left."""
+    instants = instants_of(part)
+    numbers = np.floor_divide(instants, day)
+    for number in np.unique(numbers[instants != MISSING]).tolist():
+        keep = numbers == number
+        yield number, (part if keep.all() else part.take(keep))
+
+
+def _masked(chunk: Chunk, keep: Any, mask: pa.Array) -> Chunk:
+    return [v for v, k in zip(chunk, keep, strict=True) if k] if isinstance(chunk, list) else chunk.filter(mask)
 
 
 def _turned(records: Sequence[Any]) -> dict[Path, list[Any]]:
