@@ -36,11 +36,8 @@ __all__ = [
     "SANDBOX",
     "KeyPlace",
     "Profile",
-<<<<<<< HEAD
-    "check_url",
-=======
     "cache_folder",
->>>>>>> fetch
+    "check_url",
     "config_file",
     "find_profile",
     "is_loopback",

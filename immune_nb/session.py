@@ -7,7 +7,6 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import NoReturn
 
 from immune_nb.auth import keep
@@ -154,11 +153,9 @@ class Session(Queries):
             Where, in words.
 
         Raises:
-            ConfigError: It cannot be kept, or what keeps it is not installed.
+            ConfigError: It cannot be kept.
         """
         login, who = self._login, self._login.credentials
-        if find_spec("filelock") is None:
-            raise ConfigError("Nothing to remember logins with.", hint='Run: pip install "immune_nb[remember]"')
         token = login.keeper.token if login.keeper and not who.client_secret else who.token
         record = keep.Record(
             key=who.key, token=token, client_id=who.client_id, client_secret=who.client_secret, sign_in=who.sign_in
