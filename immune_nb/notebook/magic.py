@@ -18,6 +18,7 @@ from immune_nb.errors import ConfigError, QueryError
 from . import manual
 from .arguments import Request, parse
 from .desk import Desk
+from .history import HistoryGuard
 from .show import Note, footer, show
 
 __all__ = ["ImmuneMagics", "load", "unload"]
@@ -34,6 +35,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
+        self.guard = HistoryGuard(shell)
         self._shell = shell
         self._footers: list[str] = []
 
@@ -103,6 +105,7 @@ def load(shell: Any) -> None:
     magics = _loaded(shell) or ImmuneMagics(shell)
     shell.register_magics(magics)
     shell.events.register("post_execute", magics.end_cell)
+    magics.guard.start()
 
 
 def unload(shell: Any) -> None:
@@ -110,6 +113,7 @@ def unload(shell: Any) -> None:
     magics = _loaded(shell)
     if magics is None:
         return
+    magics.guard.stop()
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("immune", None)
     if magics.end_cell in shell.events.callbacks["post_execute"]:
