@@ -69,7 +69,7 @@ def leaky(shell: InteractiveShell, secret: str = CANARY) -> list[str]:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_refused_secret_is_in_no_history(shell, line, capsys):
-    """L11, L12, L13: 20 times each, neither `In`, `_i…`, `Out` nor the bytes of history.sqlite have it; L14: nor the error."""
+    """L11 to L14: 20 times each, `In`, `_i…`, `Out`, the bytes of history.sqlite and the error are without it."""
     for _ in range(20):
         shell.run_cell(line.format(CANARY), store_history=True)
     assert leaky(shell) == []

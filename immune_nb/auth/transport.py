@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import warnings
 import weakref
 from collections.abc import Generator
 from typing import NoReturn
@@ -19,11 +20,20 @@ import httpx
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
-__all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of"]
+__all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of", "proxy_for"]
 
 MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 kB
 Origin = tuple[str, str, int]
 Transport = httpx.BaseTransport  # so that the floors above need not know the library
+
+
+def proxy_for(url: str) -> str | None:
+    """The environment's proxy for a URL; none for loopback."""
+    parts = httpx.URL(url)
+    if is_loopback(parts.host) or proxy_bypass(parts.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def origin_of(url: httpx.URL | str) -> Origin:
@@ -119,15 +129,19 @@ class CredentialTransport(httpx.BaseTransport):
 
 
 def _pool(url: str) -> httpx.HTTPTransport:
-    parts = httpx.URL(url)
-    proxy = None
-    if not is_loopback(parts.host) and not proxy_bypass(parts.host):
-        proxies = getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
     # Plain http needs no certificates, and loading them takes longer than a request. This context trusts nobody.
-    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parts.scheme == "http" else True
-    return httpx.HTTPTransport(verify=verify, proxy=proxy, limits=limits)
+    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if httpx.URL(url).scheme == "http" else _trust()
+    return httpx.HTTPTransport(verify=verify, proxy=proxy_for(url), limits=limits)
+
+
+def _trust() -> ssl.SSLContext:
+    """Whom to trust: SSL_CERT_FILE or SSL_CERT_DIR where set, else certifi's; and those the system trusts."""
+    if os.environ.get("SSLKEYLOGFILE"):  # honoured by Python: somebody may be debugging, or listening
+        warnings.warn("SSLKEYLOGFILE is set: who reads that file can read credentials on their way.", stacklevel=2)
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
 
 
 def _copy(request: httpx.Request) -> httpx.Request:

@@ -1,8 +1,8 @@
 """IPython's history, kept clean of what was refused.
 
-A cell is stored before any of it runs: in ``In``, ``_ih``, ``_i…`` and, by a thread of its own, in ``history.sqlite``.
-Taking a secret out afterwards loses the race with that thread, so the storing itself is wrapped while the extension is
-loaded. The cell's source, `%logstart` and the front end's copy are out of reach.
+A cell is stored before any of it runs: in ``In``, ``_ih``, ``_i…`` and, by a thread, in ``history.sqlite``. Taking a
+secret out afterwards loses the race with that thread, so the storing itself is wrapped while the extension is loaded.
+The cell's source, `%logstart`, the front end's copy and the cell that loads the extension are out of reach.
 """
 
 from __future__ import annotations
