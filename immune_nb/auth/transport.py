@@ -17,6 +17,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from immune_nb.auth.echoes import without_echoes
+from immune_nb.auth.schemes import Scheme
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
@@ -84,7 +86,7 @@ class QuietTransport(httpx.BaseTransport):
 
 
 class CredentialTransport(httpx.BaseTransport):
-    """Signs requests for one origin with an `httpx.Auth`, beneath the client.
+    """Signs requests for one origin, beneath the client; what comes back repeats no credential.
 
     Args:
         auth: The scheme that signs, and renews after a 401.
@@ -92,12 +94,12 @@ class CredentialTransport(httpx.BaseTransport):
         inner: What sends.
     """
 
-    def __init__(self, auth: httpx.Auth, url: str, inner: httpx.BaseTransport) -> None:
+    def __init__(self, auth: Scheme, url: str, inner: httpx.BaseTransport) -> None:
         self._auth = auth
         self._origin = origin_of(url)
         self._inner = inner
 
-    def sign_with(self, auth: httpx.Auth) -> httpx.Auth:
+    def sign_with(self, auth: Scheme) -> Scheme:
         """Sign in another way from now on; the way until now."""
         former, self._auth = self._auth, auth
         return former
@@ -106,7 +108,7 @@ class CredentialTransport(httpx.BaseTransport):
         """Send `request`, signed if it goes to the bound origin."""
         if origin_of(request.url) != self._origin:
             return self._inner.handle_request(request)
-        return self._drive(self._auth.sync_auth_flow(_copy(request)))
+        return without_echoes(self._drive(self._auth.sync_auth_flow(_copy(request))), self._auth.held())
 
     def _drive(self, flow: Generator[httpx.Request, httpx.Response, None]) -> httpx.Response:
         # No local here may hold a signed request: a traceback would keep it.
@@ -121,7 +123,7 @@ class CredentialTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close what sends, and let go of the credential."""
-        self._auth = httpx.Auth()
+        self._auth = Scheme()
         self._inner.close()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:

@@ -17,6 +17,7 @@ from immune_nb.errors import ConfigError, QueryError
 
 from . import manual
 from .arguments import Request, parse
+from .comm_log import CommLogGuard
 from .desk import Desk
 from .history import HistoryGuard
 from .show import Note, footer, show
@@ -35,7 +36,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
-        self.guard = HistoryGuard(shell)
+        self.guards = (HistoryGuard(shell), CommLogGuard())
         self._shell = shell
         self._footers: list[str] = []
 
@@ -105,7 +106,8 @@ def load(shell: Any) -> None:
     magics = _loaded(shell) or ImmuneMagics(shell)
     shell.register_magics(magics)
     shell.events.register("post_execute", magics.end_cell)
-    magics.guard.start()
+    for guard in magics.guards:
+        guard.start()
 
 
 def unload(shell: Any) -> None:
@@ -113,7 +115,8 @@ def unload(shell: Any) -> None:
     magics = _loaded(shell)
     if magics is None:
         return
-    magics.guard.stop()
+    for guard in magics.guards:
+        guard.stop()
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("immune", None)
     if magics.end_cell in shell.events.callbacks["post_execute"]:
