@@ -95,6 +95,12 @@ class Session(Queries):
             skipped=credentials.skipped,
         )
 
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret that this login holds now, to look for where else they are."""
+        who, token = self._login.credentials, self._login.keeper.token if self._login.keeper else None
+        held = (who.key, who.client_secret, token and token.access, token and token.refresh)
+        return tuple(secret for secret in held if secret)
+
     def renew(self) -> None:
         """Get a new access token now (RFC 6749 4.4).
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import httpx
 import ipywidgets
 import pytest
 from notebook_fixtures import leaks
@@ -443,3 +444,25 @@ def test_a_server_that_breaks_off_ends_the_sign_in_in_words(panel, desk, issuer)
     panel.settle()
     assert panel.notice["tone"] == "error"
     assert "\x1b" not in panel.notice["text"]
+
+
+@pytest.mark.slow
+def test_the_kernels_own_sandbox_can_be_signed_in_to():
+    """It starts by itself and says as whom; a login, and logging out revokes it."""
+    desk = Desk(SimpleNamespace())
+    panel = LoginPanel(desk, Attempt("sandbox"))
+    offered = {profile["name"]: profile["methods"] for profile in panel.profiles}
+    assert "browser" in offered["sandbox"]
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "browser", "client_id": "", "secret": ""})
+    assert panel.sign_in["hint"] == "Sign in there as ada, password sandbox."
+    links: list[dict[str, str]] = []
+    panel.send = links.append
+    panel.send_link()
+    with visiting("ada", "sandbox") as ada:
+        httpx.get(ada.authorize(links[0]["link"]), trust_env=False)
+    assert desk.waiting.wait(30)
+    panel.settle()
+    assert desk.session().status().method == "browser sign-in"
+    panel.hear({"do": "logout", "profile": "sandbox"})
+    assert panel.notice["text"] == "Logged out of sandbox: revoked."
+    desk.close()

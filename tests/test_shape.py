@@ -23,6 +23,7 @@ FLOORS = {
     "sessions": 5,
     "pending": 5,
     "notebook": 6,
+    "__main__": 6,
     "__init__": 6,
 }
 BESIDE = {
@@ -31,6 +32,7 @@ BESIDE = {
     ("sessions", "session"),
     ("frames", "errors"),
     ("__init__", "notebook"),
+    ("__main__", "notebook"),
 }  # on one floor, in this direction
 FENCES = {
     "httpx": {"auth", "fetch", "sandbox"},
@@ -49,7 +51,8 @@ FENCES = {
     "nbconvert": {"notebook"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
-    "sqlite3": {"sandbox"},
+    "sqlite3": {"sandbox", "notebook"},
+    "detect_secrets": {"notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

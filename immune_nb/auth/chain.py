@@ -16,7 +16,7 @@ from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError, ImmuneError, NoCredentialsError
 from immune_nb.profiles import Profile
 
-__all__ = ["Credentials", "find_credentials", "variables"]
+__all__ = ["Credentials", "find_credentials", "secret_variables", "variables"]
 
 OLD_DAYS = 90
 NAMES = ("API_KEY", "TOKEN", "CLIENT_ID", "CLIENT_SECRET")
@@ -64,6 +64,11 @@ def variables(profile: Profile) -> str:
     """The environment variables that log in to `profile`, in words."""
     p = profile.env_prefix
     return f"{p}_CLIENT_ID with {p}_CLIENT_SECRET, {p}_TOKEN, or {p}_API_KEY"
+
+
+def secret_variables(profile: Profile) -> list[str]:
+    """The environment variables that hold a secret of `profile`."""
+    return [name for name in _names(profile) if not name.endswith("_ID")]
 
 
 def find_credentials(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 import httpx
 from authlib.common.urls import add_params_to_qs
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
+from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT, Server, find_server
 from immune_nb.auth.tokens import Token
@@ -30,6 +31,7 @@ FORM = {
     "User-Agent": "immune_nb",
     "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
+TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
 # What a server may answer that knows only the other way of client authentication.
 MAY_BE_THE_METHOD = frozenset({"invalid_client", "invalid_request", "unauthorized_client", ""})
 
@@ -114,7 +116,13 @@ class OAuthClient:
         origin = origin_of(url)
         if origin not in self._pools:
             self._pools[origin] = QuietTransport(url, self._transport)
-        return self._pools[origin].handle_request(self._signed(url, form))
+        reply = self._pools[origin].handle_request(self._signed(url, form))
+        return reply if reply.is_success else without_echoes(reply, self._sent(form))
+
+    def _sent(self, form: str) -> list[str]:
+        """The secrets of a request; a refusal may quote them."""
+        told = [text for name, text in parse_qsl(form) if name in TOLD]
+        return [*told, self._secret.reveal()] if self._secret else told
 
     def _signed(self, url: str, form: str) -> httpx.Request:
         signer = _signer(self.client_id, self._secret, self._ways[0], url)

@@ -21,7 +21,7 @@ from immune_nb.auth.tokens import Obtain, Token
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile
 
-__all__ = ["Record", "forget", "from_keyring", "place", "recall", "remember", "shared"]
+__all__ = ["Record", "folder", "forget", "from_keyring", "place", "recall", "remember", "shared"]
 
 VERSION = 1
 SERVICE = "immune_nb"
@@ -253,19 +253,20 @@ class _File:
         _path(profile).unlink(missing_ok=True)
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Where the private files are, or would be."""
     import platformdirs
 
     return platformdirs.user_data_path("immune_nb", appauthor=False) / "logins"
 
 
 def _made_folder() -> Path:
-    folder = _folder()
-    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    if os.name == "posix" and folder.stat().st_mode & 0o077:
-        folder.chmod(PRIVATE_FOLDER)
-    return folder
+    made = folder()
+    made.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if os.name == "posix" and made.stat().st_mode & 0o077:
+        made.chmod(PRIVATE_FOLDER)
+    return made
 
 
 def _path(profile: str) -> Path:
-    return _folder() / f"{profile}.json"
+    return folder() / f"{profile}.json"

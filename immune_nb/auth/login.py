@@ -7,12 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-import httpx
-
 from immune_nb.auth import grants, keep
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.schemes import ApiKey, Bearer
+from immune_nb.auth.schemes import ApiKey, Bearer, Scheme
 from immune_nb.auth.tokens import Obtain, Token, TokenKeeper
 from immune_nb.auth.transport import Transport
 from immune_nb.errors import ConfigError
@@ -33,7 +31,7 @@ class Login:
     """
 
     credentials: Credentials
-    auth: httpx.Auth
+    auth: Scheme
     keeper: TokenKeeper | None = None
     client: OAuthClient | None = None
 

@@ -11,17 +11,29 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, TokenKeeper
 from immune_nb.profiles import KeyPlace
 
-__all__ = ["ApiKey", "Bearer"]
+__all__ = ["ApiKey", "Bearer", "Scheme"]
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 
-class ApiKey(httpx.Auth):
+class Scheme(httpx.Auth):
+    """A way to sign; this one does not."""
+
+    def held(self) -> tuple[str, ...]:
+        """The secrets that a request may have carried. Pass them on, keep them in no variable."""
+        return ()
+
+
+class ApiKey(Scheme):
     """An API key, in the header or query parameter that the profile names (api-contract 1.1, 2)."""
 
     def __init__(self, key: Secret, place: KeyPlace) -> None:
         self._key = key
         self._place = place
+
+    def held(self) -> tuple[str, ...]:
+        """The key."""
+        return (self._key.reveal(),)
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
         """Sign once; a refused key is refused for good."""
@@ -37,12 +49,17 @@ class ApiKey(httpx.Auth):
         raise TypeError("A login cannot be pickled or copied.")
 
 
-class Bearer(httpx.Auth):
+class Bearer(Scheme):
     """A bearer token (RFC 6750 2.1), replaced once when the server refuses it."""
 
     def __init__(self, keeper: TokenKeeper) -> None:
         self._keeper = keeper
         self._forbidden: Token | None = None
+
+    def held(self) -> tuple[str, ...]:
+        """The newest token."""
+        token = self._keeper.token
+        return (token.access.reveal(),) if token else ()
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
         """Sign; after a refusal sign again with a newer token, if one can be had."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import warnings
 import weakref
 from collections.abc import Generator
 from typing import NoReturn
@@ -17,13 +18,24 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from immune_nb.auth.bodies import read_body
+from immune_nb.auth.echoes import without_echoes
+from immune_nb.auth.schemes import Scheme
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
-__all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of"]
+__all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of", "proxy_for"]
 
 Origin = tuple[str, str, int]
 Transport = httpx.BaseTransport  # so that the floors above need not know the library
+
+
+def proxy_for(url: str) -> str | None:
+    """The environment's proxy for a URL; none for loopback."""
+    parts = httpx.URL(url)
+    if is_loopback(parts.host) or proxy_bypass(parts.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def origin_of(url: httpx.URL | str) -> Origin:
@@ -74,7 +86,7 @@ class QuietTransport(httpx.BaseTransport):
 
 
 class CredentialTransport(httpx.BaseTransport):
-    """Signs requests for one origin with an `httpx.Auth`, beneath the client.
+    """Signs requests for one origin, beneath the client; what comes back repeats no credential.
 
     Args:
         auth: The scheme that signs, and renews after a 401.
@@ -82,12 +94,12 @@ class CredentialTransport(httpx.BaseTransport):
         inner: What sends.
     """
 
-    def __init__(self, auth: httpx.Auth, url: str, inner: httpx.BaseTransport) -> None:
+    def __init__(self, auth: Scheme, url: str, inner: httpx.BaseTransport) -> None:
         self._auth = auth
         self._origin = origin_of(url)
         self._inner = inner
 
-    def sign_with(self, auth: httpx.Auth) -> httpx.Auth:
+    def sign_with(self, auth: Scheme) -> Scheme:
         """Sign in another way from now on; the way until now."""
         former, self._auth = self._auth, auth
         return former
@@ -96,7 +108,7 @@ class CredentialTransport(httpx.BaseTransport):
         """Send `request`, signed if it goes to the bound origin."""
         if origin_of(request.url) != self._origin:
             return self._inner.handle_request(request)
-        return self._drive(self._auth.sync_auth_flow(_copy(request)))
+        return without_echoes(self._drive(self._auth.sync_auth_flow(_copy(request))), self._auth.held())
 
     def _drive(self, flow: Generator[httpx.Request, httpx.Response, None]) -> httpx.Response:
         # No local here may hold a signed request: a traceback would keep it.
@@ -111,7 +123,7 @@ class CredentialTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close what sends, and let go of the credential."""
-        self._auth = httpx.Auth()
+        self._auth = Scheme()
         self._inner.close()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -119,15 +131,19 @@ class CredentialTransport(httpx.BaseTransport):
 
 
 def _pool(url: str) -> httpx.HTTPTransport:
-    parts = httpx.URL(url)
-    proxy = None
-    if not is_loopback(parts.host) and not proxy_bypass(parts.host):
-        proxies = getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
     # Plain http needs no certificates, and loading them takes longer than a request. This context trusts nobody.
-    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parts.scheme == "http" else True
-    return httpx.HTTPTransport(verify=verify, proxy=proxy, limits=limits)
+    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if httpx.URL(url).scheme == "http" else _trust()
+    return httpx.HTTPTransport(verify=verify, proxy=proxy_for(url), limits=limits)
+
+
+def _trust() -> ssl.SSLContext:
+    """Whom to trust: SSL_CERT_FILE or SSL_CERT_DIR where set, else certifi's; and those the system trusts."""
+    if os.environ.get("SSLKEYLOGFILE"):  # honoured by Python: somebody may be debugging, or listening
+        warnings.warn("SSLKEYLOGFILE is set: who reads that file can read credentials on their way.", stacklevel=2)
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
 
 
 def _copy(request: httpx.Request) -> httpx.Request:

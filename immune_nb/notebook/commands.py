@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from immune_nb.errors import NoCredentialsError, QueryError
 from immune_nb.profiles import IMMUNE
 
+from .audit import audit
+from .doctor import doctor
 from .explain import chain_table, explanation
 from .show import Note, duration, profiles_table, show, status_card
 from .ways_in import session_for
@@ -129,6 +131,8 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "profiles": profiles,
     "use": use,
     "sandbox": sandbox,
+    "audit": audit,
+    "doctor": doctor,
 }
 
 

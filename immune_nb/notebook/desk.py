@@ -105,6 +105,10 @@ class Desk:
         """Whether that profile is a sandbox for us to start, rather than one running elsewhere."""
         return name == SANDBOX.name and find_profile(name) == SANDBOX
 
+    def person(self, name: str) -> str:
+        """Who can sign in to our own sandbox, and with what; empty for every other profile."""
+        return self.sandbox.person if self.sandbox and self.has_own_sandbox(name) else ""
+
     def start_sandbox(self) -> SandboxProcess:
         """The kernel's sandbox, started when it is not running."""
         from .sandbox_process import SandboxProcess

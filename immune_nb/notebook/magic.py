@@ -17,7 +17,9 @@ from immune_nb.errors import ConfigError, QueryError
 
 from . import manual
 from .arguments import Request, parse
+from .comm_log import CommLogGuard
 from .desk import Desk
+from .history import HistoryGuard
 from .show import Note, footer, show
 
 __all__ = ["ImmuneMagics", "load", "unload"]
@@ -34,6 +36,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
+        self.guards = (HistoryGuard(shell), CommLogGuard())
         self._shell = shell
         self._footers: list[str] = []
 
@@ -103,6 +106,8 @@ def load(shell: Any) -> None:
     magics = _loaded(shell) or ImmuneMagics(shell)
     shell.register_magics(magics)
     shell.events.register("post_execute", magics.end_cell)
+    for guard in magics.guards:
+        guard.start()
 
 
 def unload(shell: Any) -> None:
@@ -110,6 +115,8 @@ def unload(shell: Any) -> None:
     magics = _loaded(shell)
     if magics is None:
         return
+    for guard in magics.guards:
+        guard.stop()
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("immune", None)
     if magics.end_cell in shell.events.callbacks["post_execute"]:

@@ -171,6 +171,7 @@ class LoginPanel(anywidget.AnyWidget):
             return {}
         pending = waiting.pending
         shown = invitation_to(pending)
+        as_whom = self._desk.person(pending.profile.name)
         return {
             "id": waiting.began,
             "profile": pending.profile.name,
@@ -178,6 +179,7 @@ class LoginPanel(anywidget.AnyWidget):
             "host": shown.host,
             "code": shown.code,
             "warning": shown.warning,
+            "hint": as_whom and f"Sign in there as {as_whom}.",
             "expires_at": round(time.time() + pending.seconds_left),
         }
 

@@ -50,7 +50,8 @@ def signed_in(desk: Desk, attempt: Attempt, *, opens: bool) -> Arrival:
     waiting = desk.sign_in(attempt, lambda: None)
     try:
         invitation = invitation_to(waiting.pending)
-        show(Note(str(invitation)))
+        as_whom = desk.person(attempt.profile)
+        show(Note(f"{invitation}\nSign in there as {as_whom}." if as_whom else str(invitation)))
         opened = opens and not invitation.warning and has_browser() and webbrowser.open(invitation.url)
         if attempt.method == "browser" and not opened:
             _ask_for_the_address(waiting)

@@ -16,6 +16,7 @@ function signInArea(model, ask) {
   const lead = element("p", { className: "immune-lead" });
   const warning = element("p", { className: "immune-warning", role: "alert" });
   const link = keyboardSafe(element("a", { className: "immune-link", target: "_blank", rel: "noopener noreferrer" }));
+  const hint = element("p", { className: "immune-hint" });
   const code = element("output", { className: "immune-code", ariaLabel: "Code" });
   const codeLine = element("div", { className: "immune-code-line" },
     code, copyButton("Copy code", () => ({ value: code.textContent, shown: code })));
@@ -39,7 +40,7 @@ function signInArea(model, ask) {
     }), address.node);
   const actions = element("div", { className: "immune-actions" },
     copyButton("Copy link", () => ({ value: link.href, shown: link })), button("Cancel", () => ask({ do: "cancel" })));
-  const node = element("div", { className: "immune-sign-in" }, lead, link, warning, codeLine, wait, pasting, actions);
+  const node = element("div", { className: "immune-sign-in" }, lead, link, hint, warning, codeLine, wait, pasting, actions);
 
   let shown = {};
   const tick = () => {
@@ -62,6 +63,8 @@ function signInArea(model, ask) {
       lead.textContent = now.id ? `Sign in to ${now.profile} at ${now.host}` : "";
       code.textContent = now.code ?? "";
       codeLine.hidden = !now.code;
+      hint.textContent = now.hint ?? "";
+      hint.hidden = !now.hint;
       warning.textContent = now.warning ?? "";
       warning.hidden = !now.warning;
       doing.textContent = DOING[now.method] ?? "";

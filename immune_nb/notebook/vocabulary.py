@@ -162,6 +162,24 @@ COMMANDS: tuple[Command, ...] = (
         examples=("df = %immune get /predictions equipment_id=pump_001",),
     ),
     Command(
+        "audit",
+        "has a credential ended up in a notebook, in history or in a file?",
+        "PATH",
+        0,
+        1,
+        options=(
+            Option("--fix", "clear the outputs, widget state and history rows that hold one, after asking"),
+            Option("--yes", "with --fix: do not ask"),
+        ),
+        examples=("%immune audit", "%immune audit notebooks/analysis.ipynb --fix"),
+    ),
+    Command(
+        "doctor",
+        "what stands between this kernel and the API; safe to paste into a bug report",
+        options=(PROFILE,),
+        examples=("%immune doctor", "%immune doctor --profile sandbox"),
+    ),
+    Command(
         "sandbox",
         "a local IMMUNE to try things on; it stops with the kernel",
         "ACTION",

@@ -1,0 +1,87 @@
+"""IPython's history, kept clean of what was refused.
+
+A cell is stored before any of it runs: in ``In``, ``_ih``, ``_i…`` and, by a thread, in ``history.sqlite``. Taking a
+secret out afterwards loses the race with that thread, so the storing itself is wrapped while the extension is loaded.
+The cell's source, `%logstart`, the front end's copy and the cell that loads the extension are out of reach.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .refusal import carries_secret
+
+__all__ = ["HIDDEN", "HistoryGuard", "scrubbed"]
+
+HIDDEN = "# a secret stood here, and was not kept"
+JOINED = re.compile(r"(?:[^\n]*\\\n)*[^\n]+")  # a line, with those that a backslash at the end adds
+
+
+class HistoryGuard:
+    """Keeps secrets on `%immune` lines out of a shell's history.
+
+    Args:
+        shell: The IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._inner: Any = None
+
+    def start(self) -> None:
+        """Wrap the storing of inputs; a second time changes nothing."""
+        manager = self._shell.history_manager
+        if self._inner is None and manager is not None:
+            self._inner, manager.store_inputs = manager.store_inputs, self._store
+            self._shell.events.register("post_run_cell", self._forget)
+
+    def stop(self) -> None:
+        """Store inputs as before. Where somebody has wrapped the storing since, taking ours out would undo theirs."""
+        manager = self._shell.history_manager
+        if self._inner is not None and manager.store_inputs == self._store:
+            self._shell.events.unregister("post_run_cell", self._forget)
+            manager.store_inputs, self._inner = self._inner, None
+
+    def _store(self, line_num: int, source: str, source_raw: str | None = None) -> None:
+        raw = source if source_raw is None else source_raw
+        clean = scrubbed(raw, self._names())
+        if clean == raw:
+            self._inner(line_num, source, source_raw)
+        else:
+            self._inner(line_num, self._shell.transform_cell(clean), clean)
+
+    def _forget(self, result: Any) -> None:
+        """Clean what the shell keeps of the last cell besides its history."""
+        info = result.info
+        clean = scrubbed(info.raw_cell or "", self._names())
+        if info.raw_cell and clean != info.raw_cell:
+            info.raw_cell = info.transformed_cell = clean
+
+    def _names(self) -> set[str]:
+        """What `%immune` is called here: itself, and what `%alias_magic` named after it."""
+        kinds = self._shell.magics_manager.magics.values()
+        named = [(name, getattr(magic, "magic_name", "")) for kind in kinds for name, magic in kind.items()]
+        return {"immune"} | {name for name, stands_for in named if stands_for == "immune"}
+
+
+def scrubbed(cell: str, names: set[str] | frozenset[str] = frozenset({"immune"})) -> str:
+    """A cell without the `%immune` lines that carry a secret; the same text when none does.
+
+    Args:
+        cell: Source as typed.
+        names: What the magic is called.
+    """
+    called = "|".join(map(re.escape, sorted(names)))
+    typed = re.compile(rf"(?P<before>(?:.*?%{{1,2}}|\s*(?=\w+\s+[a-z]))(?:{called})\b)(?P<line>.*)", re.DOTALL)
+    in_python = re.compile(rf"\s*.*\brun_(?:line|cell)_magic\b.*\b(?:{called})\b(?P<line>.*)", re.DOTALL)
+
+    def clean(match: re.Match[str]) -> str:
+        line = match[0]
+        if (magic := typed.fullmatch(line)) and carries_secret(magic["line"]):
+            return f"{magic['before']} {HIDDEN}"
+        if (call := in_python.fullmatch(line)) and carries_secret(call["line"]):
+            return f"{line[: len(line) - len(line.lstrip())]}pass  {HIDDEN}"
+        return line
+
+    return JOINED.sub(clean, cell)

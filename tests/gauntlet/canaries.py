@@ -1,0 +1,78 @@
+"""Random secrets, and whether one stands somewhere: the judge of the gauntlet, which shares no code with the package."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import secrets
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType
+from urllib.parse import quote, quote_plus
+
+__all__ = ["canary", "files_with", "frame_values", "leaked"]
+
+
+def canary() -> str:
+    """A secret of this run, with characters that URL, JSON and base64 each write in their own way."""
+    return f'cn{secrets.token_hex(6)}"+/=&%{secrets.token_hex(6)}'
+
+
+def forms_of(secret: str) -> set[bytes]:
+    """Raw, URL-encoded, JSON-escaped, UTF-16, and base64 with anything before it."""
+    once = json.dumps(secret)[1:-1]
+    texts = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), once, json.dumps(once)[1:-1]]
+    forms = {text.encode() for text in texts} | {secret.encode("utf-16-le"), secret.encode("utf-16-be")}
+    for encode, offset in itertools.product((base64.b64encode, base64.urlsafe_b64encode), range(3)):
+        forms.add(encode(b"\0" * offset + secret.encode())[4 if offset else 0 : -4])
+    return forms
+
+
+def leaked(data: object, secret: str) -> bool:
+    """Whether the secret stands in bytes, in text, or in the text of anything else."""
+    raw = (
+        data if isinstance(data, bytes) else (data if isinstance(data, str) else repr(data)).encode(errors="replace")
+    )
+    return any(form in raw for form in forms_of(secret))
+
+
+def files_with(secret: str, *folders: Path) -> list[str]:
+    """Files, and names of files, that hold it."""
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in found if leaked(path.name, secret) or leaked(path.read_bytes(), secret)]
+
+
+def frame_values(error: BaseException, *, besides: Iterable[CodeType] = ()) -> str:
+    """Every local of every frame of an exception and of what led to it, each opened a level, as a debugger does.
+
+    Args:
+        error: The exception.
+        besides: Code whose frames are the test's own.
+    """
+    queue, texts = [error], []
+    for one in queue:
+        led = [other for other in (one.__cause__, one.__context__) if other is not None]
+        queue += [other for other in led if all(other is not known for known in queue)]
+        texts.append(f"{one} {one.args} {vars(one)} {getattr(one, '__notes__', '')}")
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if frame.f_code not in set(besides):
+                texts += _opened(frame)
+    return "\n".join(texts)
+
+
+def _opened(frame: FrameType) -> list[str]:
+    texts = []
+    for value in frame.f_locals.values():
+        texts.append(_text(value))
+        if not isinstance(value, type | ModuleType | FunctionType):
+            texts += [_text(inner) for inner in getattr(value, "__dict__", {}).values()]
+    return texts
+
+
+def _text(value: object) -> str:
+    try:
+        return f"{value!r} {value}"
+    except Exception as error:  # what cannot be shown shows nothing
+        return type(error).__name__
