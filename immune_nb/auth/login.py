@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-
 from immune_nb.auth import grants, keep
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
