@@ -1,16 +1,20 @@
-# The whole vocabulary: demo, test, lint, bench, lab.
+# The whole vocabulary: demo, test, gauntlet, lint, bench, lab.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench lab clean browser
+.PHONY: demo test gauntlet lint bench lab clean browser
 
 demo: $(READY)
 	$(BIN)/python -m immune_nb.notebook.demo notebooks/01_first_query.ipynb
 
 test: $(READY) browser
 	$(BIN)/python -m pytest
+
+# What never leaks: 47 cases, each with the proof that its probe can fail, as a table.
+gauntlet: $(READY) browser
+	PYTHONPATH=tests $(BIN)/python -m pytest -q -p gauntlet_table
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -74,13 +74,17 @@ def connect(
     Args and errors are those of `immune_nb.session.connect`. With no credential given, the environment's is used.
     """
     from immune_nb import session, sessions
+    from immune_nb.auth.secrets import Secret
 
+    key, bearer = Secret.sealed(api_key, "API key"), Secret.sealed(token, "access token")
+    secret = Secret.sealed(client_secret, "client secret")
+    del api_key, token, client_secret  # the traceback of a refusal would show them
     login = session.connect(
         profile,
-        api_key=api_key,
-        token=token,
+        api_key=key,
+        token=bearer,
         client_id=client_id,
-        client_secret=client_secret,
+        client_secret=secret,
         scopes=scopes,
         remember=remember,
     )

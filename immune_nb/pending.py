@@ -54,10 +54,13 @@ class PendingLogin:
         if not name:
             hint = f"Set client_id in the profile, or {where.env_prefix}_CLIENT_ID."
             raise ConfigError(f"No client id is known for {where.name!r}.", hint=hint)
-        secret = client_secret or (None if client_id else env.get(f"{where.env_prefix}_CLIENT_SECRET"))
+        secret = Secret.sealed(
+            client_secret or (None if client_id else env.get(f"{where.env_prefix}_CLIENT_SECRET")), "client secret"
+        )
+        del env, environ, client_secret  # a traceback would show them
         self.profile = where
         self.method = method
-        self._client = OAuthClient(where, name, Secret.of(secret, "client secret") if secret else None)
+        self._client = OAuthClient(where, name, secret)
         self._sign_in = (
             DeviceSignIn(self._client) if method == "device" else BrowserSignIn(self._client, listens=listens)
         )

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 
 from immune_nb.auth import keep
@@ -15,7 +16,7 @@ from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.login import Login, log_in
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
-from immune_nb.errors import ConfigError, NoCredentialsError
+from immune_nb.errors import ConfigError, ImmuneError, NoCredentialsError
 from immune_nb.fetch.client import Client
 from immune_nb.profiles import Profile, find_profile
 from immune_nb.queries import Queries
@@ -248,18 +249,20 @@ def connect(
     Source:
         api-contract 1.1 and 2; ``POST`` to the token endpoint (RFC 6749 4.4)
     """
-    environ = os.environ if environ is None else environ
-    where = find_profile(profile, environ) if isinstance(profile, str) else profile
-    where = where if scopes is None else replace(where, scopes=tuple(scopes))
-    who = find_credentials(
-        where,
-        environ,
+    look = partial(
+        find_credentials,
         method=method,
-        api_key=api_key,
-        token=token,
+        api_key=Secret.sealed(api_key, "API key"),
+        token=Secret.sealed(token, "access token"),
         client_id=client_id,
-        client_secret=client_secret,
+        client_secret=Secret.sealed(client_secret, "client secret"),
     )
+    del api_key, token, client_secret  # the traceback of what follows would show them
+    found = _find(profile, environ, scopes, look)
+    del environ  # and that
+    if isinstance(found, ImmuneError):
+        raise found
+    where, who = found
     session = Session(where, who)
     try:
         session.verify()
@@ -269,6 +272,23 @@ def connect(
         session.close()
         raise
     return session
+
+
+def _find(
+    profile: str | Profile,
+    environ: Mapping[str, str] | None,
+    scopes: Sequence[str] | None,
+    look: Callable[[Profile, Mapping[str, str]], Credentials],
+) -> tuple[Profile, Credentials] | ImmuneError:
+    """Where and who; an error without its frames, as those know the environment."""
+    environ = os.environ if environ is None else environ
+    try:
+        where = find_profile(profile, environ) if isinstance(profile, str) else profile
+        where = where if scopes is None else replace(where, scopes=tuple(scopes))
+        return where, look(where, environ)
+    except ImmuneError as error:
+        error.__context__ = None
+        return error.with_traceback(None)
 
 
 def _account(login: Login) -> str:

@@ -143,7 +143,7 @@ def test_a_refused_key_is_explained_in_the_panel(open_notebook, lab, sandbox):
 
 
 def test_a_key_that_is_typed_and_not_sent_is_not_saved(open_notebook, lab):
-    """Saving while the field is filled leaves nothing (L05)."""
+    """Saving while the field is filled leaves nothing, in the checkpoint neither (L05, L06)."""
     notebook = with_panel(open_notebook("unsent.ipynb", LOGIN))
     notebook.page.get_by_label("API key").press_sequentially("canary-Xw93kd0Lz")
     notebook.save()
@@ -152,7 +152,7 @@ def test_a_key_that_is_typed_and_not_sent_is_not_saved(open_notebook, lab):
 
 
 def test_the_saved_notebook_probe_can_fail(open_notebook, lab):
-    """Positive control: a value typed into an ordinary password widget is found in the saved notebook."""
+    """Positive control: L04 L05 L06: a value typed into an ordinary password widget is in the saved notebook."""
     notebook = open_notebook("control.ipynb", "import ipywidgets\nipywidgets.Password(description='Leaky')")
     notebook.select(0)
     notebook.run_next()

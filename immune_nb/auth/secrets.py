@@ -45,8 +45,24 @@ class Secret:
 
     @classmethod
     def of(cls, value: str | Secret, name: str = "secret") -> Secret:
-        """`value` itself when it is a Secret, else a new one."""
-        return value if isinstance(value, Secret) else cls(value, name)
+        """`value` itself when it is a Secret that can be used, else a new one."""
+        if isinstance(value, Secret):
+            value.reveal()
+            return value
+        return cls(value, name)
+
+    @classmethod
+    def sealed(cls, value: str | Secret | None, name: str = "secret") -> Secret | None:
+        """`value` as a Secret whose faults show when it is used, not here, where a caller still holds the text."""
+        if not value or isinstance(value, Secret):
+            return value or None
+        try:
+            return cls(value, name)
+        except ConfigError as error:
+            fault = error.with_traceback(None)
+        sealed = cls(name, name)
+        object.__setattr__(sealed, "_reveal", lambda: _raise(fault))
+        return sealed
 
     def reveal(self) -> str:
         """The text. Call it where the header or form is built, and nowhere else."""
@@ -65,3 +81,7 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"A {self.name} cannot be pickled or copied.")
+
+
+def _raise(fault: ConfigError) -> NoReturn:
+    raise fault

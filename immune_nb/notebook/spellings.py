@@ -34,6 +34,7 @@ def spellings(text: str) -> set[bytes]:
     once = json.dumps(text)[1:-1]
     in_url = {quote(text), quote(text, safe=""), quote_plus(text)}
     words = {text, once, json.dumps(once)[1:-1], repr(text)[1:-1], html.escape(text), *in_url}
+    words |= {once.replace("/", "\\/"), html.escape(once), html.escape(text, quote=False)}  # as pages have it
     words |= {text.encode().hex(), text.encode().hex().upper(), *map(_lower_percent, in_url)}
     found = {word.encode() for word in words} | {text.encode("utf-16-le"), text.encode("utf-16-be")}
     return found | {part for part in _within_base64(text.encode()) if len(part) >= SHORTEST + 2}

@@ -1,15 +1,15 @@
-"""Random secrets, and whether one stands somewhere: the judge of the gauntlet, which shares no code with the package."""
+"""Random secrets, and whether one stands somewhere: the gauntlet's judge, which shares no code with the package."""
 
 from __future__ import annotations
 
 import base64
+import html
 import itertools
 import json
 import secrets
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from urllib.parse import quote, quote_plus
 
 __all__ = ["canary", "files_with", "frame_values", "leaked"]
@@ -21,9 +21,18 @@ def canary() -> str:
 
 
 def forms_of(secret: str) -> set[bytes]:
-    """Raw, URL-encoded, JSON-escaped, UTF-16, and base64 with anything before it."""
+    """Raw, URL-encoded, JSON-escaped, in a page, in UTF-16, and in base64 with anything before it."""
     once = json.dumps(secret)[1:-1]
-    texts = [secret, quote(secret), quote(secret, safe=""), quote_plus(secret), once, json.dumps(once)[1:-1]]
+    in_page = [once.replace("/", "\\/"), html.escape(secret), html.escape(once), html.escape(secret, quote=False)]
+    texts = [
+        secret,
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        once,
+        json.dumps(once)[1:-1],
+        *in_page,
+    ]
     forms = {text.encode() for text in texts} | {secret.encode("utf-16-le"), secret.encode("utf-16-be")}
     for encode, offset in itertools.product((base64.b64encode, base64.urlsafe_b64encode), range(3)):
         forms.add(encode(b"\0" * offset + secret.encode())[4 if offset else 0 : -4])
@@ -44,12 +53,12 @@ def files_with(secret: str, *folders: Path) -> list[str]:
     return [path.name for path in found if leaked(path.name, secret) or leaked(path.read_bytes(), secret)]
 
 
-def frame_values(error: BaseException, *, besides: Iterable[CodeType] = ()) -> str:
+def frame_values(error: BaseException, *besides: str) -> str:
     """Every local of every frame of an exception and of what led to it, each opened a level, as a debugger does.
 
     Args:
         error: The exception.
-        besides: Code whose frames are the test's own.
+        besides: Files whose frames are the test's own.
     """
     queue, texts = [error], []
     for one in queue:
@@ -57,7 +66,7 @@ def frame_values(error: BaseException, *, besides: Iterable[CodeType] = ()) -> s
         queue += [other for other in led if all(other is not known for known in queue)]
         texts.append(f"{one} {one.args} {vars(one)} {getattr(one, '__notes__', '')}")
         for frame, _ in traceback.walk_tb(one.__traceback__):
-            if frame.f_code not in set(besides):
+            if frame.f_code.co_filename not in besides:
                 texts += _opened(frame)
     return "\n".join(texts)
 
@@ -74,5 +83,5 @@ def _opened(frame: FrameType) -> list[str]:
 def _text(value: object) -> str:
     try:
         return f"{value!r} {value}"
-    except Exception as error:  # what cannot be shown shows nothing
+    except Exception as error:  # noqa: BLE001 - what cannot be shown shows nothing
         return type(error).__name__

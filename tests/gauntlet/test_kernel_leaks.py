@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from canaries import files_with, leaked
-from conftest import Service
 from jupyter_client import BlockingKernelClient, KernelManager
+
+from gauntlet.canaries import files_with, leaked
+from gauntlet.services import Service
 
 pytestmark = pytest.mark.slow
 
@@ -41,22 +42,28 @@ LOOK = [
     "s = __import__('immune_nb').current(); s",
     "pprint.pprint([vars(s), dir(s), s.status(), s._client, vars(s._client), vars(s._login)])",
     "%whos\n%pdoc s\n%pinfo s\n%pinfo2 s\n%who_ls",
-    "pprint.pprint([cell.cell_contents for n, f in inspect.getmembers(s, inspect.ismethod) for cell in f.__closure__ or ()])",
+    "pprint.pprint([inspect.getmembers(s.profile), inspect.getmembers(s.status())])",
     "!env\nprint(subprocess.run(['env'], capture_output=True).stdout, sys.argv)",
     "%store s",
     "%store df",
     "import ipywidgets, json; print(json.dumps(ipywidgets.Widget.get_manager_state()))",
     "from rich.traceback import install; from rich.console import Console; console = Console(width=200)",
 ]
+SHOW_LOCALS = """
+try:
+    s.request('POST', '/broken')
+except Exception as e:
+    console.print_exception(show_locals=True)
+    logging.exception('failed')
+    print(''.join(traceback.TracebackException.from_exception(e, capture_locals=True).format()))
+"""
 FAIL = [
     "%xmode {mode}",
     "%immune get /junk",
     "%immune get /refused",
     "%immune get /nowhere",
     "s.request('POST', '/broken')",
-    "try:\n    s.request('POST', '/broken')\nexcept Exception as e:\n    console.print_exception(show_locals=True)\n"
-    "    logging.exception('failed')\n"
-    "    print(''.join(traceback.TracebackException.from_exception(e, capture_locals=True).format()))",
+    SHOW_LOCALS,
     "%tb",
 ]
 END = ["%history -n", "print(In, Out, _ih, _oh)", "%immune logout", "%immune sensors", "repr(s)"]
@@ -155,10 +162,15 @@ def log_in(start: Callable[..., Kernel], service: Service, vault: Path, way: str
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_message_of_a_kernel_holds_the_key(start, service, tmp_path, clean_environment, way):
-    """L01 L02 L08 L10 L13 L15 L16 L17 L19 L20 L21 L24 L25 L27 L38 L41 L46: login, use, failures, logout: all clean."""
+    """L01 L02 L08 L10 L13 L15 L16 L17 L19 L20 L21 L24 L25 L27 L38 L41 L46: login, use, failures, logout."""
     kernel = log_in(start, service, tmp_path / "vault", way)
     for cell in LOOK:
         kernel.run(cell)
+    for code in ("s.", "s._login.credentials.", "%immune ", "%immune login --profile lab --from "):
+        kernel.replies += [
+            kernel.client.complete(code, reply=True),
+            kernel.client.inspect(code.strip("."), reply=True),
+        ]
     for mode in ("Context", "Plain", "Minimal", "Verbose")[0 if way == "environment" else 3 :]:
         for cell in FAIL:
             kernel.run(cell.replace("{mode}", mode))
@@ -177,7 +189,7 @@ LEAKS = {
     "L10": "key",
     "L13": "key;\nprint(_oh, [key])",
     "L15": "import linecache; print(key, len(linecache.cache))",
-    "L16": "import httpx\ntry: httpx.get('http://127.0.0.1:9/x', params={'api_key': key})\nexcept Exception: logging.debug(key)",
+    "L16": "logging.getLogger('httpx').debug('GET /?api_key=%s', key)",
     "L17": "warnings.warn(key)",
     "L19": "%xmode Verbose\ndef f(key):\n    raise ValueError\nf(key)",
     "L20 L21": "from rich.console import Console\ndef f(key):\n    1/0\ntry: f(key)\nexcept Exception: "
@@ -190,7 +202,7 @@ LEAKS = {
 
 @pytest.mark.parametrize("place", ["header"], indirect=True)
 def test_every_kind_of_leak_in_a_kernel_is_seen(start, service, tmp_path, clean_environment):
-    """Positive control of L01 L02 L08 L10 L13 L15 L16 L17 L19 L20 L21 L24 L25 L27 L38 L41 L46: each turns the probe red."""
+    """Positive control: L01 L02 L08 L10 L13 L15 L16 L17 L19 L20 L21 L24 L25 L27 L38 L41 L46 turn the probe red."""
     kernel = log_in(start, service, tmp_path / "vault", "file")
     kernel.run("import os; key = open(os.environ['VAULT']).read()")
     for number, cell in LEAKS.items():
