@@ -164,9 +164,7 @@ class Session(Queries):
         """
         login, who = self._login, self._login.credentials
         token = login.keeper.token if login.keeper and not who.client_secret else who.token
-        record = keep.Record(
-            key=who.key, token=token, client_id=who.client_id, client_secret=who.client_secret, sign_in=who.sign_in
-        )
+        record = keep.Record("", who.key, token, who.client_id, who.client_secret, who.sign_in)
         place = keep.remember(self.profile, record)
         self._open = login.remembered(self.profile)
         return place
