@@ -18,7 +18,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python tests/bench
+	$(BIN)/python tests/bench/fetch.py
 
 lab: $(READY)
 	$(BIN)/python -m immune_nb.notebook.demo --lab notebooks

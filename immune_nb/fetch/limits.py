@@ -21,7 +21,18 @@ import tenacity
 
 from immune_nb.errors import BadReplyError, RateLimitedError, UnreachableError
 
-__all__ = ["ATTEMPTS", "BUDGET_SECONDS", "Gate", "Halt", "Halted", "Width", "calls_left", "pause_asked", "retries"]
+__all__ = [
+    "ATTEMPTS",
+    "BUDGET_SECONDS",
+    "Gate",
+    "Halt",
+    "Halted",
+    "Width",
+    "calls_left",
+    "may_pass",
+    "pause_asked",
+    "retries",
+]
 
 ATTEMPTS = 5  # after a fault
 ATTEMPTS_AT_NONSENSE = 3  # when an answer is cut short
@@ -179,7 +190,7 @@ class Width:
 def retries(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
     """Repeat a safe request while its failure may pass, within its attempts and `BUDGET_SECONDS`."""
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_may_pass),
+        retry=tenacity.retry_if_exception(may_pass),
         wait=_wait,
         stop=_is_enough,
         sleep=sleep,
@@ -234,7 +245,8 @@ def _seconds_until(date: str, now: float) -> float | None:
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Whether asking again may help."""
     if isinstance(error, BadReplyError):
         return error.cut_short
     return isinstance(error, RateLimitedError) or (isinstance(error, UnreachableError) and error.transient)
