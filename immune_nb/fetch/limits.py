@@ -166,7 +166,9 @@ class Gate:
 
 
 class Width:
-    """How many requests at once. It grows while answers stay as quick as they were, and halves on a refusal.
+    """How many requests at once. It grows while answers stay quick, eases off when they queue, halves on a refusal.
+
+    Answers that take much longer than the quickest one wait somewhere, there or here: more at once would not help.
 
     Args:
         start: How many at first.
@@ -174,8 +176,8 @@ class Width:
     """
 
     def __init__(self, start: int = 8, most: int = 32) -> None:
-        self.now = float(start)
-        self._most = most
+        self.now = self._start = float(start)
+        self._most = float(most)
         self._quickest = float("inf")
 
     def note(self, seconds: float, *, refused: bool) -> None:
@@ -183,8 +185,10 @@ class Width:
         self._quickest = min(self._quickest, seconds)
         if refused:
             self.now = max(1.0, self.now / 2)
-        elif seconds < 2 * self._quickest:
-            self.now = min(float(self._most), self.now + 1)
+        elif seconds < 1.5 * self._quickest:
+            self.now = min(self._most, self.now + 1)
+        elif seconds > 3 * self._quickest:
+            self.now = max(min(self.now, self._start), self.now - 0.25)
 
 
 def retries(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
