@@ -23,6 +23,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench/startup.py
+	$(BIN)/python tests/bench/fetch.py
 
 lab: $(READY)
 	$(BIN)/python -m immune_nb.notebook.demo --lab notebooks

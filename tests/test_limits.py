@@ -3,7 +3,17 @@
 import pytest
 
 from immune_nb.errors import QueryError, RateLimitedError, UnreachableError
-from immune_nb.fetch.limits import ATTEMPTS, BUDGET_SECONDS, Gate, calls_left, pause_asked, retries
+from immune_nb.fetch.limits import (
+    ATTEMPTS,
+    BUDGET_SECONDS,
+    Gate,
+    Halt,
+    Halted,
+    Width,
+    calls_left,
+    pause_asked,
+    retries,
+)
 
 NOW = 1_700_000_000.0
 
@@ -126,3 +136,96 @@ def test_what_cannot_pass_is_not_waited_for(fault):
     with pytest.raises(type(fault)):
         retries(naps)(failing(fault))
     assert naps.taken == []
+
+
+def width_after(*answers):
+    width = Width()
+    for seconds, refused in answers:
+        width.note(seconds, refused=refused)
+    return width.now
+
+
+def test_width_grows_while_answers_stay_quick_and_no_further():
+    """Eight at first, up to 32; answers that take as long as before let it grow."""
+    assert width_after() == 8
+    assert width_after(*[(0.02, False)] * 10) == 18
+    assert width_after(*[(0.02, False)] * 100) == 32
+
+
+def test_width_eases_off_when_answers_queue_and_halves_on_a_refusal():
+    """What takes thrice as long waits somewhere; a 429 or 503 is told to all; one at a time is the least."""
+    grown = [(0.02, False)] * 24
+    assert width_after(*grown, *[(0.1, False)] * 8) == 30
+    assert width_after(*grown, *[(0.1, False)] * 800) == 8
+    assert width_after(*grown, (0.02, True)) == 16
+    assert width_after(*[(0.02, True)] * 20) == 1
+
+
+def told(left, reset, status=200):
+    return {"x-ratelimit-remaining": str(left), "x-ratelimit-reset": str(reset)}, status
+
+
+def test_requests_under_way_count_as_spent():
+    """F04: three calls left and three under way: the fourth waits until one is back, and goes when it may."""
+    gate = Gate(lambda: NOW, lambda seconds: None)
+    gate.heed(*told(3, NOW + 60))
+    first, second, third = gate.passage(), gate.passage(), gate.passage()
+    for passage in (first, second, third):
+        passage.__enter__()
+    assert not gate._admits()
+    gate.heed(*told(5, NOW + 60))  # out of turn: what was stated later counts
+    third.__exit__(None, None, None)
+    assert gate._admits()
+    assert not gate._admits()
+
+
+def test_after_a_reset_one_goes_ahead():
+    """Nobody knows the new allowance until one request has asked."""
+    now = [NOW]
+    gate = Gate(lambda: now[0], lambda seconds: None)
+    gate.heed(*told(1, NOW + 60))
+    now[0] += 60
+    assert gate._admits()
+    assert not gate._admits()
+    gate.heed(*told(9, NOW + 120))
+    assert gate._admits()
+
+
+def test_a_limit_without_a_reset_or_headers_holds_nobody():
+    """Positive control of the above: what is not understood is no instruction."""
+    gate = Gate(lambda: NOW, lambda seconds: None)
+    gate.heed({"x-ratelimit-remaining": "1"}, 200)
+    assert all(gate._admits() for _ in range(10))
+
+
+def test_the_clock_of_the_service_counts():
+    """A reset in Unix seconds is measured from the service's Date, for our clock may be minutes off."""
+    headers = {**told(0, NOW + 7)[0], "date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+    assert pause_asked(headers, NOW + 600) == pytest.approx(7)
+    assert pause_asked(told(0, NOW + 7)[0], NOW + 600) == 0
+
+
+def test_a_bare_429_holds_everybody_longer_each_time():
+    """No Retry-After and no reset: all wait, and longer after each refusal."""
+    gate = Gate(lambda: NOW, lambda seconds: None)
+    opens = []
+    for _ in range(5):
+        gate.heed({}, 429)
+        opens.append(gate._opens_at - NOW)
+    assert 0.5 <= opens[0] <= 2
+    assert opens == sorted(opens)
+    assert opens[-1] > 8
+
+
+def test_a_halt_ends_every_wait():
+    """Who wants no more waits for nothing: not at the gate, not between attempts."""
+    halt = Halt()
+    halt.set()
+    with pytest.raises(Halted):
+        halt.nap(1000, lambda seconds: None)
+    gate = Gate(lambda: 0.0, lambda seconds: None)
+    gate.hold(50)
+    with pytest.raises(Halted):
+        gate.wait(halt)
+    with pytest.raises(Halted), Gate().passage(halt):
+        pass

@@ -46,7 +46,8 @@ def read_body(
     if coding in WBITS:
         pieces = _inflated(_timely(response.iter_raw(), clock, seconds), WBITS[coding])
     else:
-        pieces = _timely(response.iter_bytes(), clock, seconds)
+        plain = coding in ("", "identity")
+        pieces = _timely(response.iter_raw() if plain else response.iter_bytes(), clock, seconds)
     whole, size = [], 0
     for piece in pieces:
         whole.append(piece)

@@ -20,11 +20,12 @@ from immune_nb.errors import (
     NoCredentialsError,
     QueryError,
     RateLimitedError,
+    ServiceError,
     SessionExpiredError,
     UnreachableError,
     quoted,
 )
-from immune_nb.fetch.limits import Gate, Halt, calls_left, pause_asked, retries
+from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, pause_asked, retries
 from immune_nb.fetch.lines import Lines
 from immune_nb.fetch.problems import Problem
 
@@ -177,10 +178,25 @@ class Client:
             extensions=self._lines.watching,
         )
         halt = halt or Halt()
-        if method not in SAFE_METHODS:
+        try:
             return self._once(request, check, halt)
-        again = retries(lambda seconds: halt.nap(seconds, self._sleep))
-        reply: Reply = again(self._once, request, check, halt)
+        except ServiceError as error:
+            if method not in SAFE_METHODS or not may_pass(error):
+                raise
+            first: list[ServiceError] = [error]
+        return self._again(first, request, check, halt)
+
+    def _again(
+        self, first: list[ServiceError], request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt
+    ) -> Reply:
+        """Repeat a request whose first attempt failed; what repeats is only made when it is needed."""
+
+        def attempt() -> Reply:
+            if first:
+                raise first.pop()
+            return self._once(request, check, halt)
+
+        reply: Reply = retries(lambda seconds: halt.nap(seconds, self._sleep))(attempt)
         return reply
 
     def cut(self) -> None:
@@ -198,9 +214,10 @@ class Client:
                 raise QueryError(f"{quoted(url.host)} is not this API's host.", hint="Give a path, such as /sensors.")
         else:
             bare, _, query = path.partition("?")
-            url = httpx.URL(
-                f"{self._base}/{bare.lstrip('/')}", params=parse_qsl(query, keep_blank_values=True) or None
-            )
+            where, given = f"{self._base}/{bare.lstrip('/')}", parse_qsl(query, keep_blank_values=True)
+            if not given and self._private_param not in (params or {}):
+                return httpx.URL(where, params=dict(params) if params else None)
+            url = httpx.URL(where, params=given or None)
         if self._private_param in url.params:
             url = url.copy_remove_param(self._private_param)
         return url.copy_merge_params(dict(params)) if params else url

@@ -101,6 +101,7 @@ class Crew(Generic[Errand]):
                 pass
             except BaseException as error:  # noqa: BLE001 - it is the calling thread's to raise
                 self._fault = self._fault or error
+                self._is_wanted_no_more = True
                 self._halt.set()
             with self._state:
                 self._busy -= 1

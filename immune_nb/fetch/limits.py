@@ -21,7 +21,18 @@ import tenacity
 
 from immune_nb.errors import BadReplyError, RateLimitedError, UnreachableError
 
-__all__ = ["ATTEMPTS", "BUDGET_SECONDS", "Gate", "Halt", "Halted", "Width", "calls_left", "pause_asked", "retries"]
+__all__ = [
+    "ATTEMPTS",
+    "BUDGET_SECONDS",
+    "Gate",
+    "Halt",
+    "Halted",
+    "Width",
+    "calls_left",
+    "may_pass",
+    "pause_asked",
+    "retries",
+]
 
 ATTEMPTS = 5  # after a fault
 ATTEMPTS_AT_NONSENSE = 3  # when an answer is cut short
@@ -155,7 +166,9 @@ class Gate:
 
 
 class Width:
-    """How many requests at once. It grows while answers stay as quick as they were, and halves on a refusal.
+    """How many requests at once. It grows while answers stay quick, eases off when they queue, halves on a refusal.
+
+    Answers that take much longer than the quickest one wait somewhere, there or here: more at once would not help.
 
     Args:
         start: How many at first.
@@ -163,8 +176,8 @@ class Width:
     """
 
     def __init__(self, start: int = 8, most: int = 32) -> None:
-        self.now = float(start)
-        self._most = most
+        self.now = self._start = float(start)
+        self._most = float(most)
         self._quickest = float("inf")
 
     def note(self, seconds: float, *, refused: bool) -> None:
@@ -172,14 +185,16 @@ class Width:
         self._quickest = min(self._quickest, seconds)
         if refused:
             self.now = max(1.0, self.now / 2)
-        elif seconds < 2 * self._quickest:
-            self.now = min(float(self._most), self.now + 1)
+        elif seconds < 1.5 * self._quickest:
+            self.now = min(self._most, self.now + 1)
+        elif seconds > 3 * self._quickest:
+            self.now = max(min(self.now, self._start), self.now - 0.25)
 
 
 def retries(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
     """Repeat a safe request while its failure may pass, within its attempts and `BUDGET_SECONDS`."""
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_may_pass),
+        retry=tenacity.retry_if_exception(may_pass),
         wait=_wait,
         stop=_is_enough,
         sleep=sleep,
@@ -234,7 +249,8 @@ def _seconds_until(date: str, now: float) -> float | None:
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Whether asking again may help."""
     if isinstance(error, BadReplyError):
         return error.cut_short
     return isinstance(error, RateLimitedError) or (isinstance(error, UnreachableError) and error.transient)
