@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from immune_nb.errors import ImmuneError, IncompleteError, QueryError
-from immune_nb.fetch.client import Client, Params, Reply
-from immune_nb.fetch.pages import PAGE_SIZE, Harvest, harvest
-from immune_nb.fetch.totals import counts_everything
-from immune_nb.frames.decode import decode
-from immune_nb.frames.instants import Range, clip
+from immune_nb.errors import IncompleteError, QueryError
+from immune_nb.fetch.client import Client, Params
+from immune_nb.fetch.crops import Crop, Listing, Progress
+from immune_nb.fetch.harvest import Harvest
+from immune_nb.fetch.pages import PAGE_SIZE
+from immune_nb.fetch.reconcile import agrees, followed, joined, total, why_broken
+from immune_nb.fetch.stock import Stock
+from immune_nb.fetch.windows import Window
+from immune_nb.frames.decode import assemble
+from immune_nb.frames.folder import Dataset, Folder
+from immune_nb.frames.instants import Range, micros
 from immune_nb.frames.receipt import Receipt
 from immune_nb.frames.schemas import ANY, Schema
+from immune_nb.frames.store import Shelf
+from immune_nb.frames.wide import widen
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Question", "answer"]
+__all__ = ["Manner", "Question", "answer", "answer_to"]
 
 
 @dataclass(frozen=True)
@@ -32,19 +41,35 @@ class Question:
         schema: Columns to expect.
         each: Query parameters, one set per list to follow: the API takes one sensor at a time.
         limit: Rows wanted at most.
-        within: Keep only rows whose ``timestamp`` lies in this half-open range.
+        within: Keep only rows whose ``timestamp`` lies in this half-open range; None where rows have none.
     """
 
     path: str
     schema: Schema
     each: tuple[Params, ...]
     limit: int | None = None
-    within: Range = (None, None)
+    within: Range | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
+            raise QueryError(f"limit is {self.limit!r}.", hint="Give a whole number above 0.")
 
     @property
-    def page_size(self) -> int | None:
-        """Records per page to ask for, where the documentation says that one may ask."""
-        return None if self.schema is ANY else PAGE_SIZE
+    def listings(self) -> list[Listing]:
+        """The lists to follow."""
+        start, end = self.within or (None, None)
+        return [
+            Listing(
+                self.path,
+                {name: value for name, value in params.items() if self.within is None or name not in BOUNDS},
+                self.schema,
+                Window(micros(start), micros(end)),
+                timed=self.within is not None,
+                limit=self.limit,
+                page_size=None if self.schema is ANY else PAGE_SIZE,  # where the documentation says one may ask
+            )
+            for params in self.each
+        ]
 
     @property
     def parameters(self) -> Params:
@@ -57,96 +82,165 @@ class Question:
         return merged
 
 
-def answer(
-    question: Question,
-    client: Client,
-    profile: str,
-    account: str,
-    clock: Callable[[], float] = time.time,
-    *,
-    partial: bool = False,
-) -> pd.DataFrame:
+BOUNDS = frozenset({"start_time", "end_time"})
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is asked, and how the answer is wanted.
+
+    Args:
+        profile: Name of the profile, for the receipt.
+        account: Who asks, for the receipt.
+        clock: Unix seconds.
+        partial: Return what came when something did not.
+        progress: Told now and then how far it has come.
+        wide: A column per sensor.
+        shelf: Gives the store's shelf of some parameters; None keeps nothing.
+    """
+
+    profile: str
+    account: str = ""
+    clock: Callable[[], float] = time.time
+    partial: bool = False
+    progress: Progress | None = None
+    wide: bool = False
+    shelf: Callable[[Listing], Shelf] | None = None
+
+
+def answer(question: Question, client: Client, manner: Manner) -> pd.DataFrame:
     """Follow every list of a question, and make one frame of them.
 
     Args:
         question: What is asked.
         client: What sends.
-        profile: Name of the profile, for the receipt.
-        account: Who asks, for the receipt.
-        clock: Unix seconds.
-        partial: Return what came when something did not.
+        manner: How.
 
     Returns:
         The frame, with its receipt in ``attrs["immune"]``.
 
     Raises:
-        IncompleteError: Something did not come, and `partial` is False; `.frame` holds the rest.
+        IncompleteError: Something did not come, and `manner.partial` is False; `.frame` holds the rest.
         ImmuneError: The very first page failed.
     """
-    began, fetched_at = time.perf_counter(), datetime.fromtimestamp(clock(), UTC)
-    crops = _follow(question, client)
-    broken = next(filter(None, map(_broken_off, crops)), "") or _miscounted(question, crops, client)
-    frame, coerced = decode((record for crop in crops for record in crop.records), question.schema)
-    frame, outside = clip(frame, question.within)
+    began, now = time.perf_counter(), manner.clock()
+    stocks = [_stock(listing, manner, now) for listing in question.listings]
+    listings = [listing for stock in stocks for listing in stock.missing]
+    harvest = Harvest(client, listings, progress=manner.progress)
+    try:
+        fetched = followed(harvest, listings, client)
+    except BaseException:
+        _keep(stocks, harvest.crops, now)  # an interrupt, most likely: the next query goes on from here
+        raise
+    crops = [crop for stock, mine in _apart(stocks, fetched) for crop in stock.crops(mine)]
+    frame, coerced, twice = joined(crops, question.schema)
+    broken = why_broken(fetched, listings, _of_fetched(stocks, twice), client)
+    _keep(
+        stocks, [crop if not broken or crop.stopped_by != "end" or agrees(crop) else Crop() for crop in fetched], now
+    )
     frame, cut = _cut(frame, question.limit)
-    complete = not (broken or cut) and all(crop.stopped_by == "end" for crop in crops)
-    receipt = Receipt(
-        profile=profile,
-        account=account,
-        path=question.path,
-        parameters=question.parameters,
-        fetched_at=fetched_at.isoformat(timespec="seconds"),
-        rows=len(frame),
-        pages=sum(crop.pages for crop in crops),
-        reported_total=_total(crops),
-        complete=complete,
-        stopped_by="end" if complete else broken or "limit",
+    frame = widen(frame) if manner.wide else frame
+    receipt = _receipt(question, client, manner, fetched, broken or ("limit" if cut else ""))
+    receipt = replace(
+        receipt,
+        fetched_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - began, 3),
-        calls_left=client.calls_left,
-        duplicates=sum(crop.duplicates for crop in crops),
-        outside=outside,
+        rows=len(frame),
         coerced=coerced,
+        duplicates=sum(twice),
+        cache_age=_age(stocks, now),
+        reported_total=None if any(stock.held or stock.whole for stock in stocks) else total(fetched),
     )
     receipt.attach(frame)
-    if broken and not partial:
-        raise _incomplete(receipt, frame, crops)
+    if broken and not manner.partial:
+        raise _incomplete(receipt, frame, fetched)
     return frame
 
 
-def _follow(question: Question, client: Client) -> list[Harvest]:
-    """The lists, one after the other; a failure after rows have come ends them."""
+def answer_to(question: Question, client: Client, manner: Manner, path: str | Path) -> Dataset:
+    """Follow every list of a question, and write the rows to a folder as they come.
 
-    def ask(path: str, params: Params) -> Reply:
-        return client.send("GET", path, params=params)
+    Args:
+        question: What is asked.
+        client: What sends.
+        manner: How.
+        path: The folder, empty or new.
 
-    crops: list[Harvest] = []
-    for params in question.each:
-        try:
-            crops.append(harvest(ask, question.path, params, limit=question.limit, page_size=question.page_size))
-        except QueryError:
-            raise
-        except ImmuneError as error:
-            if not crops:
-                raise
-            crops.append(Harvest(stopped_by=f"{type(error).__name__} on the next list", error=error))
-        if crops[-1].error:
-            break
-    return crops
+    Returns:
+        A handle on the folder.
+
+    Raises:
+        QueryError: The folder is not empty.
+        IncompleteError: Something did not come, and `manner.partial` is False; the folder holds the rest.
+        ImmuneError: The very first page failed.
+    """
+    began, now, listings = time.perf_counter(), manner.clock(), question.listings
+    folder = Folder(path, question.schema)
+    crops = followed(Harvest(client, listings, progress=manner.progress, folder=folder), listings, client)
+    twice = [folder.twice(of) for of in range(len(crops))]
+    broken = why_broken(crops, listings, twice, client)
+    receipt = replace(
+        _receipt(question, client, manner, crops, broken),
+        fetched_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - began, 3),
+        rows=sum(crop.rows for crop in crops) - sum(twice),
+        coerced=folder.coerced,
+        duplicates=sum(twice),
+    )
+    dataset = folder.close(asdict(receipt))
+    if broken and not manner.partial:
+        raise _incomplete(receipt, receipt.attach(assemble([], question.schema).frame), crops, str(path))
+    return dataset
 
 
-def _broken_off(crop: Harvest) -> str:
-    return "" if crop.stopped_by in ("end", "limit") else crop.stopped_by
+def _receipt(question: Question, client: Client, manner: Manner, crops: Sequence[Crop], stopped: str) -> Receipt:
+    """What does not depend on where the rows go."""
+    complete = not stopped and all(crop.stopped_by == "end" for crop in crops)
+    return Receipt(
+        profile=manner.profile,
+        account=manner.account,
+        path=question.path,
+        parameters=question.parameters,
+        fetched_at="",
+        rows=0,
+        pages=sum(crop.pages for crop in crops),
+        reported_total=total(crops),
+        complete=complete,
+        stopped_by="end" if complete else stopped or "limit",
+        seconds=0.0,
+        calls_left=client.calls_left,
+        outside=sum(crop.outside for crop in crops),
+        overlap=sum(crop.overlap for crop in crops),
+    )
 
 
-def _miscounted(question: Question, crops: list[Harvest], client: Client) -> str:
-    """Why the counts of the service cannot be met; "" when they are, or when they count something else."""
-    for params, crop in zip(question.each, crops, strict=False):
-        if crop.stopped_by != "end" or crop.counts_agree:
-            continue
-        if params and counts_everything(client, question.path, params, crop.totals[-1]):
-            continue
-        return f"{len(crop.records):,} rows came and the service counts {crop.totals[-1]:,}"
-    return ""
+def _stock(listing: Listing, manner: Manner, now: float) -> Stock:
+    if manner.shelf is None:
+        return Stock(listing, None, {}, [listing], 0)
+    return Stock.of(listing, manner.shelf(listing), int(now * 1_000_000))
+
+
+def _apart(stocks: Sequence[Stock], fetched: Sequence[Crop]) -> Iterator[tuple[Stock, list[Crop]]]:
+    """Each stock with the crops that were fetched for it."""
+    crops = iter(fetched)
+    for stock in stocks:
+        yield stock, list(islice(crops, len(stock.missing)))
+
+
+def _keep(stocks: Sequence[Stock], fetched: Sequence[Crop], now: float) -> None:
+    for stock, mine in _apart(stocks, fetched):
+        stock.keep(mine, now)
+
+
+def _of_fetched(stocks: Sequence[Stock], twice: Sequence[int]) -> list[int]:
+    """The counts of the crops that were fetched: before those of each stock stands that of what was held."""
+    counts = iter(twice)
+    return [count for stock in stocks for count in list(islice(counts, len(stock.missing) + 1))[1:]]
+
+
+def _age(stocks: Sequence[Stock], now: float) -> float | None:
+    times = [stored.fetched_at for stock in stocks for stored in stock.held.values()]
+    return round(now - min(times), 1) if times else None
 
 
 def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
@@ -154,19 +248,13 @@ def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
     return (frame, False) if limit is None or len(frame) <= limit else (frame.head(limit), True)
 
 
-def _total(crops: list[Harvest]) -> int | None:
-    """Rows the service states for all lists; None when it does not for one of them."""
-    totals = [crop.totals[-1] for crop in crops if crop.totals]
-    return sum(totals) if len(totals) == len(crops) else None
-
-
-def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: list[Harvest]) -> IncompleteError:
+def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop], folder: str = "") -> IncompleteError:
     cause = next((crop.error for crop in crops if crop.error), None)
     of = f" of {receipt.reported_total:,}" if receipt.reported_total is not None else ""
     why = cause.message.rstrip(".") if cause else receipt.stopped_by
     error = IncompleteError(
         f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {why}.",
-        hint="They are in .frame of this error; partial=True returns them.",
+        hint=f"They are in {folder}." if folder else "They are in .frame of this error; partial=True returns them.",
         frame=frame,
     )
     error.__cause__ = cause

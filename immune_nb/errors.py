@@ -125,7 +125,13 @@ class RateLimitedError(ServiceError):
 
 
 class BadReplyError(ServiceError):
-    """The answer is not what the API promises: not JSON, cut short, or from elsewhere."""
+    """The answer is not what the API promises: not JSON, cut short, or from elsewhere.
+
+    Attributes:
+        cut_short: Whether it began well and broke off, so that asking again may help.
+    """
+
+    cut_short = False
 
 
 class IncompleteError(ServiceError):

@@ -36,6 +36,7 @@ __all__ = [
     "SANDBOX",
     "KeyPlace",
     "Profile",
+    "cache_folder",
     "check_url",
     "config_file",
     "find_profile",
@@ -253,6 +254,14 @@ def config_file(environ: Mapping[str, str]) -> Path:
     import platformdirs
 
     return platformdirs.user_config_path("immune_nb", appauthor=False) / "profiles.toml"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where fetched readings are kept for those who ask for it; `IMMUNE_NB_CACHE` names another folder."""
+    import platformdirs
+
+    place = environ.get("IMMUNE_NB_CACHE")
+    return Path(place or platformdirs.user_cache_path("immune_nb", appauthor=False) / "readings").expanduser()
 
 
 def _tables(path: Path) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from immune_nb.errors import QueryError
 from immune_nb.fetch.client import SAFE_METHODS, Client, Params, Reply
@@ -15,6 +16,7 @@ from immune_nb.profiles import Profile
 if TYPE_CHECKING:
     import pandas as pd
 
+    from immune_nb.fetch.crops import Progress
     from immune_nb.frames.instants import Instant
     from immune_nb.frames.schemas import Schema
 
@@ -77,7 +79,12 @@ class Queries:
         end: Instant = None,
         last: str | timedelta | None = None,
         limit: int | None = None,
+        wide: bool = False,
         partial: bool = False,
+        cache: bool = False,
+        refresh: bool = False,
+        to: str | Path | None = None,
+        progress: Progress | None = None,
         **filters: Filter,
     ) -> pd.DataFrame:
         """Fetch readings in a half-open range of time.
@@ -89,6 +96,12 @@ class Queries:
             last: A span up to `end`, or up to now: ``"7d"``, ``"12h"``, ``"90min"``.
             limit: Stop after this many rows per sensor, and return no more in all.
             partial: Return what came when something did not, instead of raising.
+            wide: A row per instant and a column per sensor, holding ``value``.
+            cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
+            refresh: Forget what was kept of these sensors, and keep it anew.
+            to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
+                frame: a `immune_nb.frames.folder.Dataset`.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
@@ -112,6 +125,8 @@ class Queries:
         Source:
             ``GET /readings`` (api-contract 1.3, 1.4)
         """
+        from immune_nb.answers import Manner, Question, answer, answer_to
+        from immune_nb.fetch.stock import shelf_of
         from immune_nb.frames.instants import time_range, to_api
         from immune_nb.frames.schemas import READINGS
 
@@ -119,9 +134,14 @@ class Queries:
         bounds = {n: to_api(t) for n, t in zip(("start_time", "end_time"), within, strict=True) if t is not None}
         shared = {**as_params(filters), **bounds}
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
-        return self._answer(
-            self.profile.paths["readings"], READINGS, each, limit=limit, partial=partial, within=within
-        )
+        question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within)
+        shelf = shelf_of(self.profile, self._account, refresh=refresh) if cache or refresh else None
+        manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
+        if to is None:
+            return answer(question, self._client, manner)
+        if wide or cache:
+            raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")
+        return cast("pd.DataFrame", answer_to(question, self._client, manner, to))
 
     def alerts(
         self,
@@ -139,6 +159,12 @@ class Queries:
             severity: ``critical``, ``warning`` or ``info``, or several of them.
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
+            wide: A row per instant and a column per sensor, holding ``value``.
+            cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
+            refresh: Forget what was kept of these sensors, and keep it anew.
+            to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
+                frame: a `immune_nb.frames.folder.Dataset`.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
@@ -259,11 +285,10 @@ class Queries:
         sent = None if form is None else as_params(form)
         return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
 
-    def _answer(self, path: str, schema: Schema, each: Sequence[Params], **how: Any) -> pd.DataFrame:
-        from immune_nb.answers import Question, answer
+    def _answer(
+        self, path: str, schema: Schema, each: Sequence[Params], *, limit: int | None, partial: bool
+    ) -> pd.DataFrame:
+        from immune_nb.answers import Manner, Question, answer
 
-        limit, partial = how.pop("limit"), how.pop("partial")
-        if limit is not None and (type(limit) is not int or limit < 1):
-            raise QueryError(f"limit is {limit!r}.", hint="Give a whole number above 0.")
-        question = Question(path, schema, tuple(each), limit, **how)
-        return answer(question, self._client, self.profile.name, self._account, self._clock, partial=partial)
+        manner = Manner(self.profile.name, self._account, self._clock, partial=partial)
+        return answer(Question(path, schema, tuple(each), limit), self._client, manner)

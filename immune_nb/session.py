@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from typing import NoReturn
 
 from immune_nb.auth import keep
@@ -161,15 +160,11 @@ class Session(Queries):
             Where, in words.
 
         Raises:
-            ConfigError: It cannot be kept, or what keeps it is not installed.
+            ConfigError: It cannot be kept.
         """
         login, who = self._login, self._login.credentials
-        if find_spec("filelock") is None:
-            raise ConfigError("Nothing to remember logins with.", hint='Run: pip install "immune_nb[remember]"')
         token = login.keeper.token if login.keeper and not who.client_secret else who.token
-        record = keep.Record(
-            key=who.key, token=token, client_id=who.client_id, client_secret=who.client_secret, sign_in=who.sign_in
-        )
+        record = keep.Record("", who.key, token, who.client_id, who.client_secret, who.sign_in)
         place = keep.remember(self.profile, record)
         self._open = login.remembered(self.profile)
         return place

@@ -29,6 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_unconfigure() -> None:
+    """Leave no connection open."""
+    CONTROL.close()
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """A sandbox process: where it is, what logs in to it, and the handle that breaks it."""

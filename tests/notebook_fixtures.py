@@ -147,15 +147,21 @@ def running_lab(home: Path, extra: dict[str, str]) -> Iterator[Lab]:
         process.stderr.close()
 
 
+BROWSER = pytest.StashKey[Browser]()
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """Debian's Chromium, headless: one for all the modules that ask, as playwright starts only once on a thread."""
     if CHROMIUM is None:
         pytest.fail("chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS))
-        yield chromium
-        chromium.close()
+    config = request.config
+    if BROWSER not in config.stash:
+        playwright = sync_playwright().start()
+        config.add_cleanup(playwright.stop)
+        config.stash[BROWSER] = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGUMENTS))
+        config.add_cleanup(config.stash[BROWSER].close)
+    return config.stash[BROWSER]
 
 
 class NotebookPage:

@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import httpx
 import nbformat
 import psutil
 import pytest
@@ -15,6 +17,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from notebook_fixtures import leaks
+from servers.visitor import visiting
+
+from immune_nb.session import connect
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +115,47 @@ def test_no_credentials_stop_the_run_and_name_the_variables(environment):
     assert "IMMUNE_API_KEY" in str(run.error)
 
 
+@pytest.mark.parametrize("link", ["environment", "secret file", "named variable", "named file", "remembered"])
+def test_each_link_that_needs_nobody_logs_in(environment, sandbox, tmp_path, link):
+    """As papermill runs it: from the environment, mounted files, places named on the line, or what is remembered."""
+    key = environment.pop("SANDBOX_API_KEY")
+    (tmp_path / "key").write_text(f"{key}\n")
+    line, more = {
+        "environment": ("", {"SANDBOX_API_KEY": key}),
+        "secret file": ("", {"SANDBOX_API_KEY_FILE": str(tmp_path / "key")}),
+        "named variable": ("--from env:MY_KEY", {"MY_KEY": key}),
+        "named file": (f"--from file:{tmp_path / 'key'}", {}),
+        "remembered": ("", {}),
+    }[link]
+    if link == "remembered":
+        session = connect(sandbox.profile, api_key=key)
+        assert session.remember()
+        session.close()
+    login = f"%load_ext immune_nb\n%immune login --profile sandbox {line}"
+    run = Run((login, "%immune status --explain", "df = %immune sensors --limit 3\nlen(df)"), environment | more)
+    assert run.error is None
+    assert "taken" in run.text(1)
+    assert "the secret is" in run.text(1)
+    assert run.text(2).startswith("3\n")
+    assert not leaks(json.dumps(run.notebook), key)
+
+
+@pytest.mark.parametrize("method", ["", "--method browser", "--method device", "--method browser --from panel"])
+def test_with_nothing_and_nobody_it_fails_within_a_second(environment, sandbox, method):
+    """Every link that was tried is named, nothing is started, and the second after the login is not over."""
+    environment.pop("SANDBOX_API_KEY")
+    more = {"SANDBOX_ISSUER": sandbox.issuer, "SANDBOX_CLIENT_ID": sandbox.public_client_id}
+    timed = f"import time; began = time.monotonic()\ntry:\n    %immune login --profile sandbox {method}\nfinally:\n"
+    warm = "%load_ext immune_nb\nimport immune_nb.session"
+    run = Run((warm, timed + "    print(time.monotonic() - began)"), environment | more)
+    assert run.error is not None
+    assert run.error.ename == "NoCredentialsError"
+    for tried in () if "panel" in method else ("environment", "secret files", "JupyterHub", "remembered", "Nobody"):
+        assert tried in run.error.evalue
+    assert float(run.notebook.cells[1].outputs[0].text) < 1.0
+    assert not sandbox.log("/oauth/")
+
+
 def test_a_usage_error_stops_the_run_in_one_line(environment):
     """A user's mistake is UsageError for tools as well, one line on stderr, and stops the run."""
     run = Run(("%load_ext immune_nb", "%immune readngs vib_001", "print('never')"), environment)
@@ -165,16 +211,28 @@ def test_the_notebook_probe_can_fail(sandbox):
 class Kernel:
     """A kernel that a person sits at, so that it may ask for input, and a second front end that listens."""
 
-    def __init__(self, client: BlockingKernelClient, witness: BlockingKernelClient) -> None:
+    def __init__(self, client: BlockingKernelClient, witness: BlockingKernelClient, manager: KernelManager) -> None:
         self._client = client
+        self._manager = manager
         self._witness = witness
 
-    def run(self, code: str) -> list[dict]:
+    def run(self, code: str, hook: Callable[[dict], None] | None = None) -> list[dict]:
         """Run code; the messages it caused."""
         seen: list[dict] = []
-        reply = self._client.execute_interactive(code, allow_stdin=True, output_hook=seen.append, timeout=60)
+        reply = self._client.execute_interactive(code, allow_stdin=True, output_hook=hook or seen.append, timeout=60)
         assert reply["content"]["status"] == "ok", reply["content"]
         return seen
+
+    def fails(self, code: str, interrupt_at: str = "") -> dict:
+        """Run code that fails, interrupted once it shows some text; the error."""
+
+        def interrupt(message: dict) -> None:
+            if interrupt_at and interrupt_at in json.dumps(message["content"], default=str):
+                self._manager.interrupt_kernel()
+
+        reply = self._client.execute_interactive(code, allow_stdin=True, output_hook=interrupt, timeout=60)
+        assert reply["content"]["status"] == "error", reply["content"]
+        return reply["content"]
 
     def broadcast(self) -> str:
         """All that the second front end has heard, whoever caused it."""
@@ -208,7 +266,7 @@ def start_kernel(environment) -> Iterator[Callable[[], tuple[Kernel, KernelManag
                 one.start_channels(shell=talks, stdin=talks, hb=talks, control=talks)
                 stack.callback(one.stop_channels)
             client.wait_for_ready(timeout=60)
-            return Kernel(client, witness), manager
+            return Kernel(client, witness, manager), manager
 
         yield start
 
@@ -241,6 +299,61 @@ def test_the_broadcast_probe_can_fail(start_kernel, sandbox):
     model = kernel.value("import ipywidgets; w = ipywidgets.Password(); print(w.model_id)")
     kernel.comm(model, {"method": "update", "state": {"value": sandbox.api_key}, "buffer_paths": []})
     assert leaks(kernel.broadcast(), sandbox.api_key)
+
+
+def sign_in_kernel(start_kernel, sandbox, line: str) -> Kernel:
+    """A kernel with a sign-in underway, in the panel."""
+    more = {"SANDBOX_ISSUER": sandbox.issuer, "SANDBOX_CLIENT_ID": sandbox.public_client_id}
+    kernel, _ = start_kernel(SANDBOX_API_KEY="", **more)
+    kernel.run(f"%load_ext immune_nb\n%immune login --profile sandbox {line}")
+    return kernel
+
+
+DESK = "get_ipython().magics_manager.registry['ImmuneMagics'].desk"
+
+
+def test_a_sign_in_ends_without_anybody_asking(start_kernel, sandbox):
+    """The kernel is free while it waits; when the person agrees, the session is there and the panel says so."""
+    sandbox.breaks(device_interval_s=1)
+    kernel = sign_in_kernel(start_kernel, sandbox, "--method device")
+    assert kernel.value("print(6 * 7)") == "42"
+    code = kernel.value(f"print({DESK}.panel.sign_in['code'])")
+    sandbox.control("POST", "device", user_code=code, action="approve")
+    kernel.run(f"waiting = {DESK}.waiting\nwaiting is None or waiting.wait(30)")
+    assert "device sign-in" in kernel.value(f"print({DESK}.panel.logins['sandbox']['text'])")
+    assert kernel.value("import immune_nb; print(immune_nb.current().status().method)") == "device sign-in"
+
+
+def test_a_query_waits_for_the_sign_in_and_the_link_comes_again(start_kernel, sandbox):
+    """The cell itself takes the login; meanwhile the panel, which cannot ask, is sent its link; no cell shows it."""
+    kernel = sign_in_kernel(start_kernel, sandbox, "--method browser")
+    link = kernel.value(f"print({DESK}.waiting.pending.url)")
+    seen: list[dict] = []
+
+    def agree(message: dict) -> None:
+        seen.append(message)
+        if message["msg_type"] == "comm_msg" and message["content"]["data"].get("content", {}).get("link") == link:
+            with visiting(sandbox.user, sandbox.password) as person:
+                httpx.get(person.authorize(link), trust_env=False)
+
+    kernel.run("df = %immune sensors --limit 3", agree)
+    shown = json.dumps([m["content"] for m in seen if m["msg_type"] in ("display_data", "stream")], default=str)
+    assert "Waiting up to 120 s for the sign-in to sandbox" in shown
+    assert "browser sign-in" in shown
+    assert not leaks(shown, link)
+    assert kernel.value("print(len(df))") == "3"
+
+
+def test_a_waiting_query_can_be_interrupted_and_does_not_wait_again(start_kernel, sandbox):
+    """The stop button ends it at once; the next query fails at once and says what to do; Cancel ends the sign-in."""
+    kernel = sign_in_kernel(start_kernel, sandbox, "--method browser")
+    stopped = kernel.fails("%immune sensors", interrupt_at="Waiting up to")
+    assert stopped["ename"] == "KeyboardInterrupt"
+    again = kernel.fails("%immune sensors")
+    assert again["ename"] == "NoCredentialsError"
+    assert "Finish or cancel it in the panel" in again["evalue"]
+    kernel.run("%immune logout")
+    assert "Not logged in" in kernel.fails("%immune sensors")["evalue"]
 
 
 def test_the_kernels_sandbox_dies_with_a_killed_kernel(start_kernel, tmp_path):
@@ -276,3 +389,39 @@ def test_nothing_of_ours_is_written_to_disk(environment, clean_environment, sand
         environment,
     )
     assert found()
+
+
+SIGN_IN = Path(__file__).parent.parent / "notebooks" / "02_sign_in.ipynb"
+
+
+def test_the_sign_in_notebook_runs_with_nothing_set(clean_environment):
+    """Every cell, in a kernel with an empty environment; no credential of its sandbox is anywhere in it."""
+    notebook = nbformat.read(SIGN_IN, as_version=4)
+    spy = "import json, os; print(json.dumps([v for n, v in os.environ.items() if n.endswith('_CLIENT_SECRET')]))"
+    probe = nbformat.v4.new_code_cell(spy)
+    notebook.cells.insert(2, probe)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(SIGN_IN.parent)}}).execute()
+    (secret,) = json.loads(probe.outputs[0].text)
+    assert leaks(json.dumps(notebook), secret)  # positive control: the spy's own output
+    notebook.cells.remove(probe)
+    assert not leaks(json.dumps(notebook), secret)
+    shown = {cell.id: "\n".join(map(plain, cell.outputs)) for cell in notebook.cells if cell.cell_type == "code"}
+    told = "\n".join(shown.values())
+    for line in (
+        "environment: SANDBOX_CLIENT_ID with SANDBOX_CLIENT_SECRET",
+        "Logged out of sandbox: revoked. It stays available to the next %immune login: environment",
+        "secret file: SANDBOX_CLIENT_ID_FILE with SANDBOX_CLIENT_SECRET_FILE",
+        "client credentials · read",
+        "The login will be kept in a private file.",
+        "remembered: a private file",
+        "There is nothing to log in to 'sandbox' with (environment: no SANDBOX_… variable",
+    ):
+        assert line in told
+    assert not list(clean_environment.rglob("logins/*.json"))
+
+
+def test_the_sign_in_notebook_is_stored_without_outputs():
+    """What is committed holds no results and no widget state."""
+    notebook = nbformat.read(SIGN_IN, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert "widgets" not in notebook.metadata

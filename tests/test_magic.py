@@ -18,6 +18,7 @@ from immune_nb.errors import ConfigError, LoginRejectedError, NoCredentialsError
 from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.sandbox_process import SandboxProcess
 from immune_nb.notebook.show import footer
+from immune_nb.notebook.surroundings import has_browser, sign_ins
 
 FRAME_COLUMNS = ["timestamp", "sensor_id", "value", "unit", "quality", "equipment_id", "id"]
 
@@ -100,6 +101,106 @@ def test_a_wrong_key_is_a_real_error(logged_in, monkeypatch):
     error = logged_in.fails("%immune login --profile sandbox")
     assert type(error) is LoginRejectedError
     assert "wrong-key" not in str(error)
+
+
+def test_login_takes_a_secret_from_a_variable_or_a_file(logged_in, sandbox, monkeypatch, tmp_path):
+    """`--from env:NAME` and `--from file:PATH`, and status says which; the chain is not asked."""
+    monkeypatch.setenv("MY_KEY", f"{sandbox.api_key}\n")
+    logged_in.run("%immune login --profile sandbox --from env:MY_KEY")
+    assert "API key, environment variable MY_KEY" in logged_in.shown("%immune status")
+    (tmp_path / "secret").write_text(sandbox.client_secret)
+    monkeypatch.setenv("SANDBOX_CLIENT_ID", sandbox.client_id)
+    said = logged_in.shown(
+        f"%immune login --profile sandbox --method client --scopes read --from file:{tmp_path}/secret"
+    )
+    assert "client credentials · read\n" in said
+    assert "The next plain %immune login takes environment: SANDBOX_API_KEY." in said
+
+
+@pytest.mark.parametrize("place", ["env:NOT_SET", "file:/not/there/at/all", "NOT_SET", "env:", "file:"])
+def test_a_place_without_a_secret_is_one_line_that_repeats_nothing(logged_in, place):
+    """A mistyped place may be a secret: the message names the option, not what was typed."""
+    error = logged_in.fails(f"%immune login --profile sandbox --from {place}")
+    assert type(error) is UsageError
+    assert "--from" in str(error)
+    assert "NOT_SET" not in str(error)
+    assert "there/" not in str(error)
+
+
+def test_status_explains_the_chain(logged_in, monkeypatch, tmp_path, sandbox):
+    """Which link won, which had nothing and why, where the secret is, and what comes next time."""
+    said = logged_in.shown("%immune status --explain")
+    assert re.search(r"taken +environment: SANDBOX_API_KEY", said)
+    assert re.search(r"the secret is +in the memory of this kernel and in the environment\n", said)
+    (tmp_path / "key").write_text(sandbox.api_key)
+    monkeypatch.setenv("SANDBOX_API_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.delenv("SANDBOX_API_KEY")
+    logged_in.run("%immune login --profile sandbox")
+    said = logged_in.shown("%immune status --explain")
+    assert re.search(r"environment +skipped: no SANDBOX_… variable", said)
+    assert re.search(r"taken +secret file: SANDBOX_API_KEY_FILE", said)
+    assert re.search(r"the next plain %immune login +takes secret file", said)
+
+
+def test_status_explains_a_login_that_is_not_there(shell, monkeypatch):
+    """Before any login: every link with its reason, or the one that would win."""
+    said = shell.shown("%immune status --explain")
+    for link in ("environment", "secret files", "JupyterHub", "remembered"):
+        assert f"{link}: " in said
+    assert "asks a person" in said
+    monkeypatch.setenv("IMMUNE_API_KEY", "made-up")
+    assert "takes environment: IMMUNE_API_KEY" in shell.shown("%immune status --explain")
+
+
+def test_a_logout_that_the_environment_undoes_says_so(logged_in, monkeypatch):
+    """The next login would have the same key; without the variable nothing is said."""
+    said = logged_in.shown("%immune logout")
+    assert said.startswith(
+        "Logged out of sandbox. It stays available to the next %immune login: environment: SANDBOX_"
+    )
+    logged_in.run("%immune login --profile sandbox")
+    monkeypatch.delenv("SANDBOX_API_KEY")
+    assert logged_in.shown("%immune logout") == "Logged out of sandbox.\n"
+
+
+def test_renew_gets_a_new_token_and_a_key_has_none(logged_in, sandbox, monkeypatch):
+    """One more token request; an API key is the user's mistake, in one line."""
+    assert type(logged_in.fails("%immune renew")) is UsageError
+    monkeypatch.setenv("SANDBOX_CLIENT_ID", sandbox.client_id)
+    monkeypatch.setenv("SANDBOX_CLIENT_SECRET", sandbox.client_secret)
+    logged_in.run("%immune login --profile sandbox")
+    before = len(sandbox.log("/oauth/token"))
+    assert "sandbox has a new access token. It expires in " in logged_in.shown("%immune renew")
+    assert len(sandbox.log("/oauth/token")) == before + 1
+
+
+def test_remembering_is_said_before_and_undone_by_logout(logged_in, monkeypatch):
+    """`--remember` names the place first; the next kernel finds it; logout forgets it, with or without a login."""
+    said = logged_in.shown("%immune login --profile sandbox --remember")
+    assert said.startswith("The login will be kept in a private file.\nLogged in to sandbox · API key")
+    monkeypatch.delenv("SANDBOX_API_KEY")
+    logged_in.run("%unload_ext immune_nb")
+    logged_in.run("%load_ext immune_nb")
+    logged_in.run("%immune login --profile sandbox")
+    said = logged_in.shown("%immune status --explain")
+    assert re.search(r"taken +remembered: a private file", said)
+    assert "in the memory of this kernel and in a private file" in said
+    logged_in.run("%unload_ext immune_nb")
+    logged_in.run("%load_ext immune_nb")
+    assert logged_in.shown("%immune logout --profile sandbox") == "Logged out of sandbox.\n"
+    assert type(logged_in.fails("%immune login --profile sandbox")) is NoCredentialsError
+    assert type(logged_in.fails("%immune logout --profile sandbox")) is NoCredentialsError
+
+
+@pytest.mark.parametrize("method", ["browser", "device"])
+@pytest.mark.parametrize("place", ["", "--from panel", "--from prompt"])
+def test_a_sign_in_without_a_person_fails_at_once(logged_in, sandbox, monkeypatch, method, place):
+    """Nothing is started, nothing is waited for."""
+    monkeypatch.setenv("SANDBOX_ISSUER", sandbox.issuer)
+    error = logged_in.fails(f"%immune login --profile sandbox --method {method} --client-id x {place}")
+    assert type(error) is NoCredentialsError
+    assert "Nobody can be asked here." in str(error)
+    assert not sandbox.log("/oauth/")
 
 
 def test_the_line_returns_the_frame(logged_in):
@@ -259,8 +360,8 @@ def test_two_profiles_side_by_side(logged_in, sandbox, tmp_path, monkeypatch):
     assert "· lab ·" in logged_in.shown("df = %immune sensors --limit 2")
     assert "· sandbox ·" in logged_in.shown("df = %immune sensors --limit 2 --profile sandbox")
     said = logged_in.shown("%immune logout --all")
-    assert "Logged out of sandbox: an API key stays valid" in said
-    assert "Logged out of lab: an API key stays valid" in said
+    assert "Logged out of sandbox." in said
+    assert "Logged out of lab." in said
 
 
 def test_python_and_magic_share_one_login(logged_in):
@@ -283,7 +384,19 @@ def test_reload_keeps_the_login_and_unload_ends_it(logged_in):
 def test_help_is_shown_everywhere(shell):
     """`%immune`, `--help` on each subcommand, and the docstring that `%immune?` prints."""
     assert "readings of some sensors" in shell.shown("%immune")
-    for name in ("login", "status", "logout", "profiles", "use", "sensors", "readings", "alerts", "get", "sandbox"):
+    for name in (
+        "login",
+        "status",
+        "renew",
+        "logout",
+        "profiles",
+        "use",
+        "sensors",
+        "readings",
+        "alerts",
+        "get",
+        "sandbox",
+    ):
         assert f"%immune {name}" in shell.shown(f"%immune {name} --help")
     assert "readings of some sensors" in shell.ip.find_line_magic("immune").__doc__
 
@@ -353,3 +466,25 @@ def test_config_faults_are_usage_errors(shell, tmp_path, monkeypatch):
     error = shell.fails("%immune profiles")
     assert type(error) is UsageError
     assert not isinstance(error, ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("environ", "methods"),
+    [
+        ({}, []),
+        ({"LAB_CLIENT_ID": "x"}, ["browser", "device"]),
+        ({"LAB_CLIENT_ID": "x", "SSH_CONNECTION": "10.0.0.1 22"}, ["device", "browser"]),
+        ({"LAB_CLIENT_ID": "x", "JUPYTERHUB_API_URL": "http://hub"}, ["device", "browser"]),
+    ],
+)
+def test_the_way_to_sign_in_fits_the_place(environ, methods):
+    """A browser where the kernel is, a code from afar, and neither without a client."""
+    profile = immune_nb.Profile(name="lab", base_url="https://lab.example", issuer="https://lab.example")
+    assert sign_ins(profile, environ) == methods
+
+
+@pytest.mark.parametrize("environ", [{"DISPLAY": ":0", "SSH_CONNECTION": "10.0.0.1 22"}, {"BROWSER": ""}])
+def test_a_browser_far_away_or_absent_is_none(environ, monkeypatch):
+    """A forwarded display is no browser before the person's eyes."""
+    monkeypatch.setattr("sys.platform", "linux")
+    assert not has_browser(environ)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import httpx
 import ipywidgets
 import pytest
 from notebook_fixtures import leaks
+from servers.scripted import Scripted, error, reply, scripted
+from servers.visitor import visiting
 
+from immune_nb.auth import keep
 from immune_nb.errors import NoCredentialsError
+from immune_nb.notebook import ways_in
+from immune_nb.notebook.arguments import parse
 from immune_nb.notebook.attempts import Attempt
 from immune_nb.notebook.desk import Desk
+from immune_nb.notebook.invitation import invitation_to
 from immune_nb.notebook.panel import LoginPanel, reader_note
+from immune_nb.profiles import IIINIT, IMMUNE, Profile
 
 CANARY = 'canary"Xw93+/kd0Lz'
 
@@ -161,3 +171,298 @@ def test_nothing_is_fetched_from_elsewhere(panel):
     assert "import " not in panel._esm
     assert "http" not in panel._esm + panel._css
     assert "url(" not in panel._css
+
+
+class Person:
+    """Somebody who clicks in the panel and decides on the server's pages."""
+
+    def __init__(self, sandbox, desk: Desk) -> None:
+        self.sandbox = sandbox
+        self.desk = desk
+
+    def begins(self, panel: LoginPanel, method: str, **more: object) -> None:
+        """Press "Sign in"."""
+        panel.hear({"do": "connect", "profile": "sandbox", "method": method, "secret": "", **more})
+        assert panel.notice["text"] == ""
+
+    def decides(self, panel: LoginPanel, action: str) -> None:
+        """Enter the code on the server's page, and say yes or no; then the kernel's thread looks."""
+        self.sandbox.control("POST", "device", user_code=panel.sign_in["code"], action=action)
+        self.desk.waiting.wait(30)
+        panel.settle()
+
+    def lands_at(self, panel: LoginPanel) -> str:
+        """Sign in with a browser; the address it is sent to, which nobody opens."""
+        links: list[dict[str, str]] = []
+        panel.send = links.append
+        panel.hear({"do": "link", "profile": "sandbox"})
+        with visiting(self.sandbox.user, self.sandbox.password) as ada:
+            return ada.authorize(links[0]["link"])
+
+
+@pytest.fixture
+def person(sandbox, desk, monkeypatch) -> Person:
+    """A person in front of that panel, whose sandbox offers sign-ins and is polled quickly."""
+    monkeypatch.setenv("SANDBOX_ISSUER", sandbox.issuer)
+    monkeypatch.setenv("SANDBOX_CLIENT_ID", sandbox.public_client_id)
+    sandbox.breaks(device_interval_s=1)
+    return Person(sandbox, desk)
+
+
+def test_a_device_sign_in_shows_its_code_and_logs_in(panel, desk, person):
+    """The code, host and time are shown; once the person agrees, the session is current and the code gone."""
+    person.begins(panel, "device", scopes="read")
+    assert re.fullmatch(r"[A-Z]{4}-[A-Z]{4}", panel.sign_in["code"])
+    assert panel.sign_in["host"] in person.sandbox.base_url
+    assert panel.sign_in["warning"] == ""
+    assert 500 < panel.sign_in["expires_at"] - time.time() <= 601
+    person.decides(panel, "approve")
+    assert desk.session().status().method == "device sign-in"
+    assert desk.session().status().scopes == ("read",)
+    assert panel.sign_in == {}
+    assert panel.logins["sandbox"]["renewable"]
+
+
+@pytest.mark.parametrize(("action", "said"), [("deny", "declined"), ("expire", "expired")])
+def test_a_sign_in_that_fails_is_said(panel, desk, person, action, said):
+    """Declined and expired: an error in the panel, no login, and nothing underway."""
+    person.begins(panel, "device")
+    person.decides(panel, action)
+    assert said in panel.notice["text"]
+    assert panel.notice["tone"] == "error"
+    assert (panel.sign_in, desk.waiting) == ({}, None)
+
+
+def test_a_pasted_address_logs_in_and_is_taken_out_of_its_message(panel, desk, person):
+    """The address holds a code: it leaves the message; a wrong one is refused and changes nothing."""
+    person.begins(panel, "browser")
+    address = person.lands_at(panel)
+    panel.hear({"do": "paste", "address": "http://127.0.0.1/callback?code=made-up&state=made-up"})
+    while not desk.waiting.problem:
+        desk.waiting.wait(0.1)
+    panel.settle()
+    assert "not the address of this login" in panel.notice["text"]
+    message = {"do": "paste", "profile": "sandbox", "address": address}
+    panel.hear(message)
+    assert "address" not in message
+    assert desk.waiting.wait(30)
+    panel.settle()
+    assert desk.session().status().method == "browser sign-in"
+
+
+def test_no_widget_state_holds_what_only_one_login_may_know(panel, desk, person):
+    """State, verifier and device code are in no widget's state (A13, L09); the probe finds the user's code."""
+    person.begins(panel, "browser")
+    grant = desk.waiting.pending._sign_in._grant
+    assert not any(leaks(state(), secret) for secret in (grant._state, grant._verifier))
+    person.begins(panel, "device")
+    assert not leaks(state(), desk.waiting.pending._sign_in._grant._code)
+    assert leaks(state(), desk.waiting.pending.user_code)
+
+
+def test_cancel_gives_up_and_what_comes_later_is_revoked(panel, desk, person):
+    """Cancel ends it at once; an agreement after that makes no login."""
+    person.begins(panel, "device")
+    waiting = desk.waiting
+    panel.hear({"do": "cancel", "profile": "sandbox"})
+    assert (panel.sign_in, desk.waiting) == ({}, None)
+    assert waiting.wait(30)
+    assert waiting.session is None
+    assert "cancelled" in panel.notice["text"]
+
+
+def test_a_later_sign_in_replaces_an_earlier_one(panel, desk, person):
+    """There is one sign-in at a time, and the last one counts."""
+    person.begins(panel, "browser")
+    first = desk.waiting
+    person.begins(panel, "device")
+    assert first.wait(30)
+    assert first.error is not None
+    assert panel.sign_in["method"] == "device"
+
+
+def test_a_login_by_key_ends_the_sign_in_to_the_same_profile(panel, desk, person):
+    """Who has logged in otherwise is not waited for."""
+    person.begins(panel, "device")
+    panel.hear(key_message(person.sandbox.api_key))
+    assert desk.waiting is None
+    assert desk.session().status().method == "API key"
+
+
+def test_another_account_and_what_overrides_it_are_announced(panel, desk, person, monkeypatch):
+    """A login in another name, and one that the environment would override, are both said."""
+    client = {"do": "connect", "profile": "sandbox", "method": "client", "client_id": person.sandbox.client_id}
+    panel.hear({**client, "secret": person.sandbox.client_secret})
+    monkeypatch.setenv("SANDBOX_API_KEY", person.sandbox.api_key)
+    person.begins(panel, "device")
+    person.decides(panel, "approve")
+    account = desk.session().status().account
+    assert f"another account than before: {account}, not {person.sandbox.client_id}" in panel.notice["text"]
+    assert "The next plain %immune login takes environment: SANDBOX_API_KEY" in panel.notice["text"]
+
+
+def test_remember_says_where_and_logout_forgets(panel, desk, person, sandbox):
+    """The tick is named after the place; after logout nothing is kept, and it says that it was revoked (A19)."""
+    assert panel.keeps == keep.place()
+    person.begins(panel, "device", remember=True)
+    person.decides(panel, "approve")
+    assert f"Remembered in {panel.keeps}" in panel.notice["text"]
+    assert "remembered in" in panel.logins["sandbox"]["text"]
+    panel.hear({"do": "logout", "profile": "sandbox"})
+    assert panel.notice["text"] == "Logged out of sandbox: revoked."
+    assert not keep.forget(desk.profile("sandbox"))
+
+
+def test_renew_gets_a_new_token_and_a_key_cannot(panel, person, sandbox):
+    """Renew is one refresh; an API key says that it does not renew."""
+    person.begins(panel, "device")
+    person.decides(panel, "approve")
+    panel.hear({"do": "renew", "profile": "sandbox"})
+    assert panel.notice["text"] == "Renewed."
+    assert [entry["grant"] for entry in sandbox.log("/oauth/token")][-1:] == ["refresh_token"]
+    panel.hear(key_message(sandbox.api_key))
+    panel.hear({"do": "renew", "profile": "sandbox"})
+    assert "does not renew" in panel.notice["text"]
+
+
+def test_a_custom_profile_is_made_of_what_is_typed(panel, desk, person, sandbox):
+    """Addresses, client and scopes from the form; a malformed address is said without a login."""
+    typed = {"base_url": sandbox.base_url, "issuer": "", "token_url": sandbox.token_url, "authorize_url": " "}
+    message = {"do": "connect", "profile": "custom", "method": "client", "client_id": sandbox.client_id}
+    panel.hear({**message, "secret": sandbox.client_secret, "scopes": "read", "custom": typed})
+    assert desk.session().profile.name == "custom"
+    assert desk.session().status().scopes == ("read",)
+    assert "custom" in {profile["name"] for profile in panel.profiles}
+    panel.hear({**message, "secret": "x", "custom": {"base_url": "http://plain.example"}})
+    assert "plain http" in panel.notice["text"]
+    panel.hear({**message, "secret": "x", "custom": {"base_url": ""}})
+    assert "address is empty" in panel.notice["text"]
+
+
+def test_each_profile_offers_what_it_has(panel, person):
+    """Sign-ins where addresses for them are known, the best first; keys and tokens everywhere."""
+    panel.refresh()
+    methods = {profile["name"]: profile["methods"] for profile in panel.profiles}
+    assert methods["immune"] == ["key", "client", "token"]
+    assert methods[IIINIT.name] == ["browser", "key", "client", "token"]
+    assert methods["sandbox"] == ["browser", "device", "key", "client", "token"]
+
+
+def test_a_message_that_comes_too_late_is_answered(panel):
+    """A paste or a link without a sign-in leaves the form usable."""
+    for late in ("paste", "link", "nonsense"):
+        panel.hear({"do": late, "profile": "sandbox"})
+    assert panel.notice["tone"] == "info"
+
+
+@pytest.mark.parametrize(
+    ("url", "warns"),
+    [
+        ("https://auth.immune.dev/device?user_code=AB", False),
+        ("https://immune.dev/device", False),
+        ("https://immune.dev.example/device", True),
+        ("javascript:alert(1)", True),
+    ],
+)
+def test_an_address_on_somebody_elses_host_is_warned_of(url, warns):
+    """A verification address off the profile's own domain carries a warning; no script is ever a link (A12, A13)."""
+    pending = SimpleNamespace(url=url, user_code="AB\x1b[31m<b>", profile=IMMUNE)
+    shown = invitation_to(pending)
+    assert bool(shown.warning) is warns
+    assert "javascript" not in shown.url
+    assert "\x1b" not in shown.code
+    assert shown.warning in str(shown)
+
+
+def test_an_address_with_digits_is_its_own_house():
+    """127.0.0.1 and 10.0.0.1 have no domain in common."""
+    lab = Profile(name="lab", base_url="https://10.0.0.1/api")
+    assert invitation_to(SimpleNamespace(url="https://192.0.0.1/", user_code="", profile=lab)).warning
+
+
+@pytest.fixture
+def issuer(monkeypatch) -> Iterator[Scripted]:
+    """A made-up authorization server, of a profile with a client."""
+    with scripted() as server:
+        monkeypatch.setenv("SANDBOX_ISSUER", server.origin)
+        monkeypatch.setenv("SANDBOX_CLIENT_ID", "notebook")
+        yield server
+
+
+def test_what_the_device_endpoint_says_is_escaped_capped_and_warned_of(panel, desk, issuer):
+    """Control characters and endless codes are cut, another host's address is warned of (A12, A13)."""
+    issuer.publishes()
+    page = {"verification_uri": "https://elsewhere.example/<script>", "expires_in": 60, "interval": 60}
+    issuer.says(
+        "/device_authorization", reply({"device_code": CANARY, "user_code": "AB\x1b[31m\n" + "C" * 500, **page})
+    )
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "device"})
+    assert panel.sign_in["host"] == "elsewhere.example"
+    assert "elsewhere.example is not a host of 'sandbox'" in panel.sign_in["warning"]
+    assert panel.sign_in["code"].startswith("AB [31m CCC")
+    assert len(panel.sign_in["code"]) <= 40
+    assert not leaks(state(), CANARY)
+
+
+@pytest.mark.parametrize("address", ["http://elsewhere.example/device", "javascript:alert(1)", "device"])
+def test_an_unsafe_verification_address_is_no_link(panel, desk, issuer, address):
+    """Plain http, scripts and fragments of addresses are refused, in words (A13)."""
+    issuer.publishes()
+    issuer.says("/device_authorization", reply({"device_code": "d", "user_code": "AB", "verification_uri": address}))
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "device"})
+    assert panel.notice["tone"] == "error"
+    assert (panel.sign_in, desk.waiting) == ({}, None)
+
+
+def test_a_sign_in_the_issuer_does_not_offer_is_said(panel, desk, issuer):
+    """The form offers what an issuer may have; what it has not is an error that names it."""
+    issuer.publishes(device_authorization_endpoint=None)
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "device"})
+    assert "device_url" in panel.notice["text"]
+    assert desk.waiting is None
+
+
+def test_without_a_method_the_issuers_own_way_is_taken(desk, issuer, monkeypatch):
+    """From afar a device code would do; where the issuer has none, the browser does."""
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 22")
+    issuer.publishes(device_authorization_endpoint=None)
+    desk.shell.kernel = None
+    desk.shell.get_parent = lambda: {"content": {"allow_stdin": True}}
+    ways_in.log_in(desk, parse("login --profile sandbox", {}), desk.shell)
+    assert desk.panel.method == "browser"
+    assert desk.panel.sign_in["method"] == "browser"
+
+
+def test_a_server_that_breaks_off_ends_the_sign_in_in_words(panel, desk, issuer):
+    """What the token endpoint refuses reaches the panel, quoted and without a link."""
+    issuer.publishes()
+    page = {"verification_uri": f"{issuer.origin}/device", "expires_in": 60, "interval": 0.1}
+    issuer.says("/device_authorization", reply({"device_code": "d", "user_code": "AB", **page}))
+    issuer.says("/token", error("invalid_client", 401, error_description="no <b>client</b>\x1b[31m"))
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "device"})
+    assert desk.waiting.wait(30)
+    panel.settle()
+    assert panel.notice["tone"] == "error"
+    assert "\x1b" not in panel.notice["text"]
+
+
+@pytest.mark.slow
+def test_the_kernels_own_sandbox_can_be_signed_in_to():
+    """It starts by itself and says as whom; a login, and logging out revokes it."""
+    desk = Desk(SimpleNamespace())
+    panel = LoginPanel(desk, Attempt("sandbox"))
+    offered = {profile["name"]: profile["methods"] for profile in panel.profiles}
+    assert "browser" in offered["sandbox"]
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "browser", "client_id": "", "secret": ""})
+    assert panel.sign_in["hint"] == "Sign in there as ada, password sandbox."
+    links: list[dict[str, str]] = []
+    panel.send = links.append
+    panel.send_link()
+    with visiting("ada", "sandbox") as ada:
+        httpx.get(ada.authorize(links[0]["link"]), trust_env=False)
+    assert desk.waiting.wait(30)
+    panel.settle()
+    assert desk.session().status().method == "browser sign-in"
+    panel.hear({"do": "logout", "profile": "sandbox"})
+    assert panel.notice["text"] == "Logged out of sandbox: revoked."
+    desk.close()

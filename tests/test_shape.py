@@ -39,7 +39,7 @@ FENCES = {
     "authlib": {"auth", "sandbox"},
     "keyring": {"auth"},
     "tenacity": {"fetch"},
-    "filelock": {"auth"},
+    "filelock": {"auth", "frames"},
     "platformdirs": {"auth", "profiles"},
     "pyarrow": {"frames"},
     "pandas": {"frames", "notebook"},

@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from immune_nb.auth.bodies import read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.schemes import Scheme
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
@@ -24,7 +25,6 @@ from immune_nb.profiles import is_loopback
 
 __all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of", "proxy_for"]
 
-MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 kB
 Origin = tuple[str, str, int]
 Transport = httpx.BaseTransport  # so that the floors above need not know the library
 
@@ -53,7 +53,7 @@ class QuietTransport(httpx.BaseTransport):
 
     Raises:
         UnreachableError: No answer, or one that broke off. `transient` is False for a TLS certificate fault.
-        BadReplyError: The body cannot be decoded, or is larger than `MAX_BODY`.
+        BadReplyError: The body cannot be decoded, or is larger than `bodies.MAX_BODY`.
         NoCredentialsError: This process was forked from the one that logged in.
     """
 
@@ -75,7 +75,7 @@ class QuietTransport(httpx.BaseTransport):
             return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
         try:
             return _read(self._inner.handle_request(request))
-        except BadReplyError as error:
+        except (BadReplyError, UnreachableError) as error:
             return error.with_traceback(None)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             return _describe(error, request.url)
@@ -159,17 +159,12 @@ def _copy(request: httpx.Request) -> httpx.Request:
 
 def _read(response: httpx.Response) -> httpx.Response:
     """The response with its body decoded and in memory, so that nothing can fail later."""
-    chunks, size = [], 0
     try:
-        for chunk in response.iter_bytes():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY:
-                raise BadReplyError(f"An answer is larger than {MAX_BODY >> 20} MiB.", hint="Ask for less.")
+        body = read_body(response)
     finally:
         response.close()
     kept = [(k, v) for k, v in response.headers.multi_items() if k not in _ABOUT_THE_WIRE]
-    return httpx.Response(response.status_code, headers=kept, content=b"".join(chunks))
+    return httpx.Response(response.status_code, headers=kept, content=body)
 
 
 _ABOUT_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})

@@ -24,7 +24,8 @@ from immune_nb.errors import (
     UnreachableError,
     quoted,
 )
-from immune_nb.fetch.limits import Gate, calls_left, pause_asked, retries
+from immune_nb.fetch.limits import Gate, Halt, calls_left, pause_asked, retries
+from immune_nb.fetch.lines import Lines
 from immune_nb.fetch.problems import Problem
 
 __all__ = ["Client", "Params", "Reply"]
@@ -32,6 +33,7 @@ __all__ = ["Client", "Params", "Reply"]
 TIMEOUT = httpx.Timeout(30, connect=10)
 MAX_REDIRECTS = 5
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+PATIENCE = frozenset({429, 500, 502, 503, 504})
 Params = Mapping[str, str | Sequence[str]]
 
 
@@ -76,7 +78,13 @@ class Reply:
         except (RecursionError, ValueError) as error:
             fault = f"JSON beyond reason ({type(error).__name__})"
         kind = quoted(self.headers.get("content-type") or "no content type", 60)
-        raise BadReplyError(f"{self.where}: the answer ({kind}) is {fault}.", hint="Is base_url right?")
+        refusal = BadReplyError(f"{self.where}: the answer ({kind}) is {fault}.", hint="Is base_url right?")
+        refusal.cut_short = self._begins_as_json and not self.content.rstrip().endswith((b"}", b"]"))
+        raise refusal
+
+    @property
+    def _begins_as_json(self) -> bool:
+        return self.content.lstrip().startswith((b"{", b"["))
 
     def text(self) -> str:
         """The body as text."""
@@ -97,6 +105,7 @@ class Client:
     Attributes:
         is_proven: Whether the service has accepted this login at least once.
         calls_left: Calls the service still allows in this period; None when it does not say.
+        refusals: Answers that asked for patience, and attempts that got none.
     """
 
     def __init__(
@@ -110,18 +119,20 @@ class Client:
     ) -> None:
         self.is_proven = False
         self.calls_left: int | None = None
+        self.refusals = 0
         self._base = httpx.URL(base_url)
         self._private_param = private_param
         self._clock = clock
+        self._sleep = sleep
         self._gate = Gate(clock, sleep)
-        self._retries = retries(sleep)
+        self._lines = Lines()
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         self._http = httpx.Client(
             transport=transport,
             timeout=TIMEOUT,
             trust_env=False,
             cookies=no_cookies,
-            headers={"Accept": "application/json", "User-Agent": "immune_nb"},
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "immune_nb"},
         )
 
     def send(
@@ -132,6 +143,8 @@ class Client:
         params: Params | None = None,
         json: object = None,
         form: Params | None = None,
+        check: Callable[[Reply], object] | None = None,
+        halt: Halt | None = None,
     ) -> Reply:
         """Send one request; a safe one again while its failure may pass.
 
@@ -141,6 +154,8 @@ class Client:
             params: Query parameters; a sequence repeats its name.
             json: Body, sent as JSON.
             form: Body, sent form-encoded.
+            check: Raises `BadReplyError` for an answer that is no good; one that was cut short is asked for again.
+            halt: Ends every wait when it is set.
 
         Returns:
             The answer, of status 200 to 299.
@@ -149,17 +164,28 @@ class Client:
             LoginError: The login is refused.
             QueryError: The service says the question is wrong, or `path` leaves the API's origin.
             ServiceError: The service does not answer as it should.
+            Halted: `halt` was set.
         """
         if self._http.is_closed:
             raise NoCredentialsError("This session is logged out.", hint="Log in again.")
         method = method.upper()
         request = self._http.build_request(
-            method, self._url(path, params), json=json, data=None if form is None else dict(form)
+            method,
+            self._url(path, params),
+            json=json,
+            data=None if form is None else dict(form),
+            extensions=self._lines.watching,
         )
+        halt = halt or Halt()
         if method not in SAFE_METHODS:
-            return self._once(request)
-        reply: Reply = self._retries(self._once, request)
+            return self._once(request, check, halt)
+        again = retries(lambda seconds: halt.nap(seconds, self._sleep))
+        reply: Reply = again(self._once, request, check, halt)
         return reply
+
+    def cut(self) -> None:
+        """Break off every request that is under way. The client stays usable."""
+        self._lines.cut()
 
     def close(self) -> None:
         """Close the connections."""
@@ -179,15 +205,30 @@ class Client:
             url = url.copy_remove_param(self._private_param)
         return url.copy_merge_params(dict(params)) if params else url
 
-    def _once(self, request: httpx.Request) -> Reply:
-        self._gate.wait()
-        response = self._follow(request)
-        self._heed(response)
+    def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt) -> Reply:
+        with self._gate.passage(halt):
+            response = self._answered(request)
         where = f"{request.method} {request.url.path}"
-        if response.is_success:
-            self.is_proven = True
-            return Reply(response.status_code, dict(response.headers), response.content, where, str(request.url))
-        raise self._failure(response, where)
+        if not response.is_success:
+            raise self._failure(response, where)
+        self.is_proven = True
+        reply = Reply(response.status_code, dict(response.headers), response.content, where, str(request.url))
+        if check:
+            check(reply)
+        return reply
+
+    def _answered(self, request: httpx.Request) -> httpx.Response:
+        """The answer, after what it says of limits was taken to heart."""
+        try:
+            response = self._follow(request)
+        except UnreachableError:
+            self.refusals += 1
+            raise
+        left = calls_left(response.headers)
+        self.calls_left = self.calls_left if left is None else left
+        self.refusals += response.status_code in PATIENCE
+        self._gate.heed(response.headers, response.status_code)
+        return response
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
         """Send, and follow redirects of a safe request within the origin."""
@@ -203,14 +244,6 @@ class Client:
         host = quoted(response.next_request.url.host) if response.next_request else ""
         raise BadReplyError(f"{where}: redirected to {host}, which is not followed.", hint="Is base_url right?")
 
-    def _heed(self, response: httpx.Response) -> None:
-        """Remember what the service says of its limits, and hold all threads back when it asks."""
-        left = calls_left(response.headers)
-        self.calls_left = self.calls_left if left is None else left
-        pause = pause_asked(response.headers, self._clock())
-        if pause and (left == 0 or response.status_code in (429, 503)):
-            self._gate.hold(pause)
-
     def _failure(self, response: httpx.Response, where: str) -> ImmuneError:
         """The one table that turns answers into errors."""
         problem = Problem.read(_json_or_none(response))
@@ -220,7 +253,9 @@ class Client:
             return self._login_failure(said)
         match status:
             case 403:
-                return LoginRejectedError(f"{said}. This login may not do that, or has run out.", hint="Check its scopes.")
+                return LoginRejectedError(
+                    f"{said}. This login may not do that, or has run out.", hint="Check its scopes."
+                )
             case 429:
                 wait = pause_asked(response.headers, self._clock())
                 return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)

@@ -1,32 +1,61 @@
-"""Politeness: when to wait, how long, and when to give up.
+"""Politeness: when to wait, how long, how many at once, and when to give up.
 
-One `Gate` holds back all threads of a client while the service asks for a pause. `Retries` repeats what may be
-repeated, with exponential backoff and full jitter, inside one budget of seconds.
+One `Gate` stands before all threads of a client. It is shut while the service asks for a pause, and where the service
+announces how many calls are left it lets no more through than that: requests under way count as spent, for nobody
+knows whether the service has counted them. After a reset one request goes ahead as a scout. `Width` is how many
+requests may be under way at once. `retries` repeats what may be repeated, with exponential backoff and full jitter,
+inside one budget of seconds.
 """
 
 from __future__ import annotations
 
 import email.utils
+import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC
 
 import tenacity
 
-from immune_nb.errors import RateLimitedError, UnreachableError
+from immune_nb.errors import BadReplyError, RateLimitedError, UnreachableError
 
-__all__ = ["Gate", "calls_left", "pause_asked", "retries"]
+__all__ = ["ATTEMPTS", "BUDGET_SECONDS", "Gate", "Halt", "Halted", "Width", "calls_left", "pause_asked", "retries"]
 
 ATTEMPTS = 5  # after a fault
-ATTEMPTS_WHEN_TOLD = 20  # when the service itself says how long to wait
+ATTEMPTS_AT_NONSENSE = 3  # when an answer is cut short
+ATTEMPTS_WHEN_LIMITED = 20  # when the service says that it is too much now
 BUDGET_SECONDS = 120.0
+BREATH = 1.0  # seconds of a first pause after a 429 that names none
 EPOCH_MS = 1e11  # a reset beyond this, in seconds the year 5138, is in milliseconds
 EPOCH_S = 1e9  # one below this is a number of seconds from now
+LOOK = 0.05  # seconds between looks at what other threads did
+
+
+class Halted(Exception):  # noqa: N818 - no error: somebody wants no more
+    """The query this request belongs to was broken off."""
+
+
+class Halt(threading.Event):
+    """The wish of a query to stop, which every wait of its threads heeds."""
+
+    def nap(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Wait, unless and until nobody wants the answer any more.
+
+        Raises:
+            Halted: Nobody does.
+        """
+        if sleep is time.sleep:  # an injected one is a test's, which waits for nothing
+            self.wait(seconds)
+        elif not self.is_set():
+            sleep(seconds)
+        if self.is_set():
+            raise Halted
 
 
 class Gate:
-    """Holds back every thread until an instant, and counts nothing.
+    """Holds back every thread of a client while the service wants fewer calls.
 
     Args:
         clock: Seconds, as `time.time` gives.
@@ -36,19 +65,45 @@ class Gate:
     def __init__(self, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._opens_at = 0.0
+        self._under_way = 0
+        self._floor: int | None = None  # the least calls left that the service stated since the last reset
+        self._resets_at = 0.0
+        self._scouting = True
+        self._refusals = 0
 
     def hold(self, seconds: float) -> None:
         """Keep the gate shut for at least `seconds` from now."""
         with self._lock:
             self._opens_at = max(self._opens_at, self._clock() + seconds)
 
-    def wait(self) -> None:
-        """Return when the gate is open.
+    @contextmanager
+    def passage(self, halt: Halt | None = None) -> Iterator[None]:
+        """Wait until one more request may go, and count it as under way meanwhile.
+
+        Raises:
+            RateLimitedError: The gate stays shut longer than a query may take.
+            Halted: `halt` was set while we waited.
+        """
+        halt = halt or Halt()
+        while not self._admits():
+            self.wait(halt)
+        try:
+            if halt.is_set():
+                raise Halted
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._lock.notify_all()
+
+    def wait(self, halt: Halt | None = None) -> None:
+        """Wait for the opening, or a moment for other requests to return.
 
         Raises:
             RateLimitedError: It stays shut longer than a query may take.
+            Halted: `halt` was set while we waited.
         """
         seconds = self._opens_at - self._clock()
         if seconds > BUDGET_SECONDS:
@@ -56,11 +111,73 @@ class Gate:
                 f"The service allows no more calls for {seconds:,.0f} s.", hint="Try again then.", retry_after=seconds
             )
         if seconds > 0:
-            self._sleep(seconds)
+            (halt or Halt()).nap(seconds, self._sleep)
+        else:
+            with self._lock:
+                if self._under_way:
+                    self._lock.wait(LOOK)
+            if halt and halt.is_set():
+                raise Halted
+
+    def heed(self, headers: Mapping[str, str], status: int) -> None:
+        """Take in what an answer says of the service's limits."""
+        now, left = self._clock(), calls_left(headers)
+        pause = pause_asked(headers, now)
+        with self._lock:
+            self._scouting = status == 429  # noqa: PLR2004
+            self._refusals = self._refusals + 1 if status == 429 else 0  # noqa: PLR2004
+            if left is not None:
+                self._count(left, now, _reset_in(headers, now))
+        if status == 429 and pause is None:  # noqa: PLR2004
+            pause = random.uniform(0.5, 1) * BREATH * 2 ** min(self._refusals, 5)  # noqa: S311 - no secret
+        if pause and (left == 0 or status in (429, 503)):
+            self.hold(pause)
+
+    def _count(self, left: int, now: float, reset_in: float | None) -> None:
+        if reset_in is None:
+            self._floor = None  # calls left of what, nobody says
+            return
+        same = now < self._resets_at and abs(now + reset_in - self._resets_at) < max(1.5, reset_in / 2)
+        self._floor = min(left, self._floor) if same and self._floor is not None else left
+        self._resets_at = now + reset_in
+
+    def _admits(self) -> bool:
+        with self._lock:
+            now = self._clock()
+            if now < self._opens_at:
+                return False
+            if self._floor is not None and now >= self._resets_at:
+                self._floor, self._scouting = None, True
+            if self._under_way and (self._scouting or (self._floor is not None and self._under_way >= self._floor)):
+                return False
+            self._under_way += 1
+            return True
+
+
+class Width:
+    """How many requests at once. It grows while answers stay as quick as they were, and halves on a refusal.
+
+    Args:
+        start: How many at first.
+        most: How many at most.
+    """
+
+    def __init__(self, start: int = 8, most: int = 32) -> None:
+        self.now = float(start)
+        self._most = most
+        self._quickest = float("inf")
+
+    def note(self, seconds: float, *, refused: bool) -> None:
+        """Take in how long an answer took, and whether the service refused or failed on the way."""
+        self._quickest = min(self._quickest, seconds)
+        if refused:
+            self.now = max(1.0, self.now / 2)
+        elif seconds < 2 * self._quickest:
+            self.now = min(float(self._most), self.now + 1)
 
 
 def retries(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
-    """Repeat a safe request while its failure may pass, within `ATTEMPTS` and `BUDGET_SECONDS`."""
+    """Repeat a safe request while its failure may pass, within its attempts and `BUDGET_SECONDS`."""
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(_may_pass),
         wait=_wait,
@@ -82,20 +199,23 @@ def pause_asked(headers: Mapping[str, str], now: float) -> float | None:
         if seconds is None:
             return _seconds_until(text, now)
         return seconds if seconds >= 0 else None
-    if calls_left(headers) != 0:
-        return None
-    reset = _number(headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset") or "")
-    if reset is None:
-        return None
-    if reset >= EPOCH_S:
-        reset = (reset / 1000 if reset > EPOCH_MS else reset) - now
-    return max(0.0, reset)
+    return _reset_in(headers, now) if calls_left(headers) == 0 else None
 
 
 def calls_left(headers: Mapping[str, str]) -> int | None:
     """``X-RateLimit-Remaining``, or None when the service does not say."""
     left = _number(headers.get("x-ratelimit-remaining") or headers.get("ratelimit-remaining") or "")
     return None if left is None or left < 0 else int(left)
+
+
+def _reset_in(headers: Mapping[str, str], now: float) -> float | None:
+    reset = _number(headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset") or "")
+    if reset is None:
+        return None
+    if reset >= EPOCH_S:  # by the service's own clock, where it shows it: ours may be minutes off
+        its_now = _seconds_until(headers.get("date", ""), 0.0)
+        reset = (reset / 1000 if reset > EPOCH_MS else reset) - (its_now or now)
+    return max(0.0, reset)
 
 
 def _number(text: str) -> float | None:
@@ -115,6 +235,8 @@ def _seconds_until(date: str, now: float) -> float | None:
 
 
 def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, BadReplyError):
+        return error.cut_short
     return isinstance(error, RateLimitedError) or (isinstance(error, UnreachableError) and error.transient)
 
 
@@ -131,6 +253,13 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def _is_enough(state: tenacity.RetryCallState) -> bool:
-    attempts = ATTEMPTS if _asked(state) is None else ATTEMPTS_WHEN_TOLD
-    seconds = (state.seconds_since_start or 0.0) + state.upcoming_sleep
+    error = state.outcome.exception() if state.outcome else None
+    match error:
+        case RateLimitedError():
+            attempts = ATTEMPTS_WHEN_LIMITED
+        case BadReplyError():
+            attempts = ATTEMPTS_AT_NONSENSE
+        case _:
+            attempts = ATTEMPTS
+    seconds = max(state.seconds_since_start or 0.0, state.idle_for) + state.upcoming_sleep
     return state.attempt_number >= attempts or seconds >= BUDGET_SECONDS

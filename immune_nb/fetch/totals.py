@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from immune_nb.errors import ImmuneError
-from immune_nb.fetch.client import Client, Params
-from immune_nb.fetch.pages import PAGE_SIZE, harvest
+from immune_nb.fetch.client import Client, Params, Reply
+from immune_nb.fetch.pages import PAGE_SIZE, Page, Step, fetch
+from immune_nb.frames.schemas import ANY
+from immune_nb.frames.sheets import Reader
 
-__all__ = ["counts_everything"]
+__all__ = ["counts_everything", "stated_now"]
 
 LONG_AGO = {"start_time": "1970-01-01T00:00:00Z", "end_time": "1970-01-01T00:00:01Z"}
 
@@ -25,20 +25,33 @@ def counts_everything(client: Client, path: str, params: Params, total: int) -> 
         params: The filters that were used.
         total: The total in question.
     """
-    timed = "start_time" in params or "end_time" in params or "sensor_id" in params
-    probe = {**params, **LONG_AGO} if timed else {}
+    filters = {name: wanted for name, wanted in params.items() if name != "limit"}
+    if not filters:
+        return False
+    timed = "start_time" in filters or "end_time" in filters or "sensor_id" in filters
+    page = _page(client, path, {**filters, **LONG_AGO} if timed else {}, PAGE_SIZE)
+    if page is None or page.total != total:
+        return False
+    return not page.sheet.rows if timed else any(_is_left_out(record, filters) for record in page.sheet.each())
+
+
+def stated_now(client: Client, path: str, params: Params) -> int | None:
+    """The total the service states at this moment, for one request of one row."""
+    page = _page(client, path, params, 1)
+    return page.total if page else None
+
+
+def _page(client: Client, path: str, params: Params, size: int) -> Page | None:
+    def ask(path: str, params: Params, check: object) -> Reply:
+        return client.send("GET", path, params=params, check=check)  # type: ignore[arg-type]
+
     try:
-        crop = harvest(
-            lambda p, q: client.send("GET", p, params=q), path, probe, limit=PAGE_SIZE, page_size=PAGE_SIZE
-        )
+        return fetch(ask, Step(path, {**params, "limit": str(size)}), Reader(ANY))
     except ImmuneError:
-        return False
-    if not crop.totals or crop.totals[0] != total:
-        return False
-    return not crop.records if timed else any(_is_left_out(record, params) for record in crop.records)
+        return None
 
 
-def _is_left_out(record: Any, params: Params) -> bool:
+def _is_left_out(record: object, params: Params) -> bool:
     return isinstance(record, dict) and any(
         isinstance(record.get(name), str)
         and record[name] not in ([*wanted] if not isinstance(wanted, str) else wanted.split(","))

@@ -3,30 +3,70 @@
 Documented columns get the dtype their schema pins; others the narrowest dtype that holds every value exactly. Nested
 objects become columns named by their path (``limits.max``). Nothing is lost in silence: a value that does not fit a
 pinned dtype becomes missing and is counted.
+
+A page becomes a `Part`, compact columns that no longer need the page; `assemble` makes one frame of any number of
+them. How rows are cut into pages, and which of the two readers read a page, makes no difference.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pandas.arrays import DatetimeArray
 
-from immune_nb.frames.schemas import NUMBER, TEXT, Column, Schema
+from immune_nb.frames.instants import MISSING
+from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schema
+from immune_nb.frames.sheets import Sheet
+from immune_nb.frames.values import Chunk, inferred, pinned
 
-__all__ = ["decode"]
+__all__ = ["Part", "Whole", "assemble", "days_of", "decode", "instants_of", "part_of"]
 
 Path = tuple[str, ...]
-EXACT_IN_FLOAT = 2**53
-array: Any = pd.array  # its overloads know the values' types; here they are known at run time only
-INT64 = range(-(2**63), 2**63)
-ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)")
-EPOCH_UNITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))  # below each bound, a number of these since 1970
+Loss = dict[str, int]
 
 
-def decode(records: Iterable[Any], schema: Schema) -> tuple[pd.DataFrame, dict[str, int]]:
+@dataclass
+class Part:
+    """Some rows, as columns.
+
+    Attributes:
+        rows: How many.
+        columns: By path: documented columns as their dtype has them, others as they came. One that is not here is
+            missing in every row.
+        coerced: By column, values that did not fit.
+    """
+
+    rows: int = 0
+    columns: dict[Path, Chunk] = field(default_factory=dict)
+    coerced: Loss = field(default_factory=dict)
+
+    def take(self, keep: Any) -> Part:
+        """The rows that a boolean mask keeps; what was coerced is not told apart by row."""
+        mask = pa.array(keep)
+        columns = {path: _masked(chunk, keep, mask) for path, chunk in self.columns.items()}
+        return Part(int(keep.sum()), columns, self.coerced)
+
+
+class Whole(NamedTuple):
+    """Parts made one.
+
+    Attributes:
+        frame: The frame, with a fresh `RangeIndex`.
+        coerced: By column, how many values did not fit its pinned dtype.
+        order: Which row of the parts each row of the frame was; None when they are in the same order.
+    """
+
+    frame: pd.DataFrame
+    coerced: Loss
+    order: Any
+
+
+def decode(records: Iterable[Any], schema: Schema) -> tuple[pd.DataFrame, Loss]:
     """Build the frame of some records.
 
     Args:
@@ -36,20 +76,59 @@ def decode(records: Iterable[Any], schema: Schema) -> tuple[pd.DataFrame, dict[s
     Returns:
         The frame, with a fresh `RangeIndex`, and by column how many values did not fit its pinned dtype.
     """
-    rows = [dict(_leaves(record if isinstance(record, dict) else {"value": record})) for record in records]
-    known = schema.by_name
-    paths: dict[Path, None] = dict.fromkeys((name,) for name in known)
-    for row in rows:
-        paths.update(dict.fromkeys(row))
-    columns, coerced = {}, {}
-    for path, name in _names(paths).items():
-        values = [row.get(path) for row in rows]
-        column = known.get(name)
-        columns[name], lost = _pinned(values, column) if column else (_inferred(values), 0)
+    values = list(records)
+    whole = assemble([part_of(Sheet(len(values), None, values), schema)], schema)
+    return whole.frame, whole.coerced
+
+
+def part_of(sheet: Sheet, schema: Schema) -> Part:
+    """The rows of a page, in columns."""
+    columns: dict[Path, Chunk]
+    if sheet.columns is not None:
+        columns = {(name,): column for name, column in sheet.columns.items()}
+    else:
+        columns = _turned(sheet.records)
+    part, known = Part(sheet.rows), schema.by_name
+    for path, values in columns.items():
+        column = known.get(path[0]) if len(path) == 1 else None
+        part.columns[path], lost = pinned(values, column) if column else (values, 0)
         if lost:
-            coerced[name] = lost
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
-    return _sorted(frame, schema), coerced
+            part.coerced[path[0]] = lost
+    return part
+
+
+def instants_of(part: Part) -> Any:
+    """The ``timestamp`` of every row, in microseconds since 1970; `instants.MISSING` where there is none."""
+    instants = part.columns.get(("timestamp",))
+    if instants is None:
+        return np.full(part.rows, MISSING)
+    return instants.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
+
+
+def days_of(part: Part, day: int) -> Iterator[tuple[int, Part]]:
+    """The rows of each day, with its number since 1970; a day is so many microseconds. Rows without time are left."""
+    instants = instants_of(part)
+    numbers = np.floor_divide(instants, day)
+    for number in np.unique(numbers[instants != MISSING]).tolist():
+        keep = numbers == number
+        yield number, (part if keep.all() else part.take(keep))
+
+
+def _masked(chunk: Chunk, keep: Any, mask: pa.Array) -> Chunk:
+    return [v for v, k in zip(chunk, keep, strict=True) if k] if isinstance(chunk, list) else chunk.filter(mask)
+
+
+def _turned(records: Sequence[Any]) -> dict[Path, list[Any]]:
+    """Rows to columns."""
+    columns: dict[Path, list[Any]] = {}
+    for number, record in enumerate(records):
+        for path, value in _leaves(record if isinstance(record, dict) else {"value": record}):
+            column = columns.setdefault(path, [])
+            column.extend([None] * (number - len(column)))
+            column.append(value)
+    for column in columns.values():
+        column.extend([None] * (len(records) - len(column)))
+    return columns
 
 
 def _leaves(record: dict[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -59,6 +138,35 @@ def _leaves(record: dict[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any
             yield from _leaves(value, (*path, key))
         else:
             yield (*path, key), value
+
+
+def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
+    """One frame of parts, in their order; they are emptied on the way, for memory's sake.
+
+    Args:
+        parts: The parts.
+        schema: The columns to expect, and the order of rows.
+    """
+    known, coerced = schema.by_name, Loss()
+    for name in known:
+        if lost := sum(part.coerced.get(name, 0) for part in parts):
+            coerced[name] = lost
+    paths: dict[Path, None] = dict.fromkeys((name,) for name in known)
+    for part in parts:
+        paths.update(dict.fromkeys(part.columns))
+    keys = {name: _key(parts, known[name]) for name in schema.sort_by}
+    order = _order(keys)
+    columns = {}
+    for path, name in _names(paths).items():
+        if order is None and name in keys:
+            columns[name] = keys.pop(name)
+            continue
+        chunks = [part.columns.pop(path, None) for part in parts]
+        whole = [_nothing(part.rows) if c is None else c for part, c in zip(parts, chunks, strict=True)]
+        chunks.clear()
+        columns[name] = _column(whole, known.get(path[0]) if len(path) == 1 else None, order)
+    index = pd.RangeIndex(sum(part.rows for part in parts))
+    return Whole(pd.DataFrame(columns, index=index, copy=False), coerced, order)
 
 
 def _names(paths: Iterable[Path]) -> dict[Path, str]:
@@ -74,89 +182,103 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
     return {path: names[path] for path in paths}
 
 
-def _pinned(values: list[Any], column: Column) -> tuple[Any, int]:
-    """A column of the schema's dtype, and how many values did not fit."""
-    match column.dtype:
-        case "category":
-            return _category(values, column.words), 0
-        case "string":
-            return _text(_as_text(value) for value in values), 0
-        case "float64":
-            series = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("float64")
-            rounded = sum(type(v) is int and abs(v) > EXACT_IN_FLOAT and int(float(v)) != v for v in values)
-        case _:
-            series, rounded = _times(values)
-    present = sum(value is not None and value == value for value in values)  # noqa: PLR0124 - NaN is not itself
-    return series, present - int(series.notna().sum()) + rounded
+def _column(chunks: list[Chunk], column: Column | None, order: Any) -> Any:
+    """A column of the frame, its pieces joined and its rows in order."""
+    if column is None:
+        return _for_pandas(_reordered(inferred(chunks), order))
+    joined = _joined(chunks, column)
+    chunks.clear()
+    if column.dtype == CATEGORY:
+        return _categories(joined, column.words, order)
+    return _for_pandas(_reordered(joined, order))
 
 
-def _times(values: list[Any]) -> tuple[pd.Series[Any], int]:
-    """UTC instants to the microsecond, and how many were finer than that."""
-    instants = pd.Series([_epoch(value) for value in values], dtype=object)
-    series = pd.to_datetime(instants, format="ISO8601", utc=True, errors="coerce")
-    exact = series.dt.as_unit("us")
-    return exact, int((series.notna() & (series != exact)).sum())
+def _joined(chunks: list[Chunk], column: Column) -> Chunk:
+    if any(isinstance(chunk, list) for chunk in chunks):
+        return [value for chunk in chunks for value in (chunk if isinstance(chunk, list) else chunk.to_pylist())]
+    if column.dtype == CATEGORY:
+        return _like(chunks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries().combine_chunks()
+    kinds = {TIME: pa.timestamp("us", "UTC"), NUMBER: pa.float64(), TEXT: pa.large_string()}
+    return _like(chunks, kinds[column.dtype]).combine_chunks()
 
 
-def _epoch(value: Any) -> Any:
-    """A number of seconds, milliseconds, microseconds or nanoseconds since 1970, told by its size."""
-    if type(value) not in (int, float):
-        return value
-    unit = next((unit for bound, unit in EPOCH_UNITS if abs(value) < bound), "ns")
-    try:
-        return pd.Timestamp(value, unit=unit, tz="UTC")
-    except (ValueError, OverflowError):
+def _like(chunks: list[Chunk], kind: pa.DataType) -> pa.ChunkedArray:
+    """The pieces in one, as one type; a call for all of them where they agree already."""
+    if len({chunk.type for chunk in chunks}) > 1:
+        chunks = [chunk.cast(kind) for chunk in chunks]
+    joined = pa.chunked_array(chunks) if chunks else pa.chunked_array([], kind)
+    return joined if joined.type == kind else joined.cast(kind)
+
+
+def _categories(values: Chunk, words: tuple[str, ...], order: Any) -> pd.Categorical:
+    """A categorical: the documented words, then new ones by name. Only words that occur are new."""
+    if isinstance(values, list):
+        texts = _reordered(values, order)
+        new = sorted({text for text in texts if text is not None}.difference(words))
+        return pd.Categorical(pd.Series(texts, dtype=object), categories=pd.Index([*words, *new], dtype=object))
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    met = values.dictionary.to_pylist()
+    used = {met[code] for code in values.indices.unique().to_pylist() if code is not None}
+    categories = [*words, *sorted(used.difference(words))]
+    places = dict.fromkeys(met, -1) | {word: number for number, word in enumerate(categories)}
+    small = np.int8 if len(categories) < 2**7 else np.int32
+    target = np.array([*(places[word] for word in met), -1], dtype=small)
+    codes = target[values.indices.fill_null(len(met)).to_numpy(zero_copy_only=False)]
+    return pd.Categorical.from_codes(
+        codes if order is None else codes[order], categories=pd.Index(categories, dtype=object)
+    )
+
+
+def _reordered(values: Chunk, order: Any) -> Chunk:
+    if order is None:
+        return values
+    return [values[row] for row in order] if isinstance(values, list) else values.take(pa.array(order))
+
+
+def _for_pandas(values: Chunk) -> Any:
+    """An Arrow array as the pandas array of its dtype; Python values as they are, for pandas guesses at a list."""
+    if isinstance(values, list):
+        return pd.Series(values, dtype=object)
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return _extension(pd.StringDtype(), values)
+    if pa.types.is_timestamp(kind):
+        ticks = values.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
+        return pd.Series(ticks.view("M8[us]"), copy=False).dt.tz_localize("UTC").array
+    if pa.types.is_floating(kind):
+        return values.to_numpy(zero_copy_only=False)
+    return _extension(pd.BooleanDtype() if pa.types.is_boolean(kind) else pd.Int64Dtype(), values)
+
+
+def _extension(dtype: Any, values: pa.Array) -> Any:
+    """Through the protocol that pandas gives its dtypes for this."""
+    return dtype.__from_arrow__(values)
+
+
+def _order(keys: Mapping[str, Any]) -> Any:
+    """The positions of the rows in the order of some columns; None when they are in it already."""
+    if not keys or _is_rising(*keys.values()):
         return None
+    return pd.DataFrame(keys, copy=False).sort_values(list(keys), kind="stable").index.to_numpy()
 
 
-def _category(values: list[Any], words: tuple[str, ...]) -> pd.Categorical:
-    texts = [_as_text(value) for value in values]
-    new = sorted({text for text in texts if text is not None}.difference(words))
-    return pd.Categorical(_objects(texts), categories=pd.Index([*words, *new], dtype=object))
+def _key(parts: Sequence[Part], column: Column) -> Any:
+    chunks = [part.columns.get((column.name,)) for part in parts]
+    return _column([_nothing(p.rows) if c is None else c for p, c in zip(parts, chunks, strict=True)], column, None)
 
 
-def _text(values: Iterable[str | None]) -> Any:
-    texts = list(values)
-    try:
-        return array(texts, dtype=TEXT)
-    except UnicodeEncodeError:  # a lone surrogate, which no text encoding has
-        return _objects(texts)
+def _is_rising(first: Any, *others: Any) -> bool:
+    """Whether rows are in order by these keys already, told cheaply; False when in doubt."""
+    if not isinstance(first, DatetimeArray) or first.isna().any():
+        return False
+    steps = np.diff(np.asarray(first.view("i8")))
+    if not others or (steps > 0).all():
+        return bool((steps >= 0).all())
+    if len(others) > 1 or not isinstance(others[0], pd.Categorical):
+        return False
+    codes = others[0].codes
+    return bool((codes >= 0).all() and ((steps > 0) | ((steps == 0) & (np.diff(codes) >= 0))).all())
 
 
-def _objects(values: list[Any]) -> pd.Series[Any]:
-    """Values as they are: pandas guesses at a bare array, and not at a Series."""
-    return pd.Series(values, dtype=object)
-
-
-def _as_text(value: Any) -> str | None:
-    """Text as it is; an id sent as a number, or anything else, as the JSON it was."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _inferred(values: list[Any]) -> Any:
-    """The narrowest dtype that holds every value exactly."""
-    present = [value for value in values if value is not None]
-    kinds = {type(value) for value in present}
-    if kinds == {str}:
-        if all(ISO_TIME.fullmatch(text) for text in present):
-            times, _ = _times(values)
-            if int(times.notna().sum()) == len(present):
-                return times
-        return _text(values)
-    if kinds == {bool}:
-        return array(values, dtype="boolean")
-    if kinds == {int} and all(value in INT64 for value in present):
-        return array(values, dtype="Int64")
-    if kinds and kinds <= {int, float} and float in kinds and all(_is_exact(value) for value in present):
-        return array(values, dtype=NUMBER)
-    return _objects(values)
-
-
-def _is_exact(number: int | float) -> bool:  # noqa: PYI041 - the difference is the point
-    return isinstance(number, float) or abs(number) <= EXACT_IN_FLOAT
-
-
-def _sorted(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    if not schema.sort_by:
-        return frame
-    return frame.sort_values(list(schema.sort_by), kind="stable", ignore_index=True)
+def _nothing(rows: int) -> pa.Array:
+    return pa.nulls(rows)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from immune_nb.errors import QueryError, quoted
 
-__all__ = ["Instant", "Range", "clip", "time_range", "to_api"]
+__all__ = ["MISSING", "Instant", "Range", "Span", "micros", "time_range", "to_api"]
 
 SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 PART = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)"
+MISSING = np.iinfo(np.int64).min  # how numpy writes no instant
 Instant = Any  # str, datetime, date, numpy.datetime64 or pandas.Timestamp
 Range = tuple[pd.Timestamp | None, pd.Timestamp | None]
 
@@ -42,21 +45,43 @@ def time_range(start: Instant, end: Instant, last: str | timedelta | None, now: 
     return first, final
 
 
-def clip(frame: pd.DataFrame, within: Range) -> tuple[pd.DataFrame, int]:
-    """The rows whose ``timestamp`` lies in the half-open range, and how many do not. One without a time stays."""
-    start, end = within
-    outside = pd.Series(data=False, index=frame.index)
-    if start is not None:
-        outside |= frame["timestamp"] < start
-    if end is not None:
-        outside |= frame["timestamp"] >= end
-    dropped = int(outside.sum())
-    return (frame[~outside].reset_index(drop=True), dropped) if dropped else (frame, 0)
+@dataclass(frozen=True)
+class Span:
+    """The instants of a page's rows, in microseconds since 1970.
+
+    Attributes:
+        rows: How many rows.
+        last: The last row's instant.
+        least: The earliest.
+        greatest: The latest.
+        order: 1 when no row is earlier than the one before it, -1 when none is later, 0 when neither or both.
+    """
+
+    rows: int
+    last: int
+    least: int
+    greatest: int
+    order: int
+
+    @classmethod
+    def of(cls, instants: Any) -> Span | None:
+        """Of an array of instants; None when there is none, or one is missing."""
+        if not len(instants) or instants.min() == MISSING:
+            return None
+        least, greatest = int(instants.min()), int(instants.max())
+        steps = np.diff(instants)
+        rises, falls = bool((steps >= 0).all()), bool((steps <= 0).all())
+        return cls(len(instants), int(instants[-1]), least, greatest, rises - falls)
 
 
 def to_api(instant: pd.Timestamp) -> str:
     """ISO 8601 in UTC with a ``Z``, as api-contract 1.3 has it."""
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def micros(instant: pd.Timestamp | None) -> int | None:
+    """Microseconds since 1970; None for None."""
+    return None if instant is None else int(instant.to_datetime64().astype("M8[us]").astype("i8"))
 
 
 def _instant(name: str, value: Instant) -> pd.Timestamp | None:

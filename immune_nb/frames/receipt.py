@@ -33,6 +33,7 @@ class Receipt:
         calls_left: Calls the service still allows; None when it does not say.
         duplicates: Rows dropped because the very same one had come before.
         outside: Rows dropped because they lie outside ``[start, end)``.
+        overlap: Rows that came twice, as windows of time overlap at their edges, and were kept once.
         coerced: By column, values that did not fit its dtype and are missing or rounded.
         cache_age: Seconds since the oldest stored part was fetched; None when all is fresh.
         versions: Of this package and of pandas.
@@ -52,6 +53,7 @@ class Receipt:
     calls_left: int | None = None
     duplicates: int = 0
     outside: int = 0
+    overlap: int = 0
     coerced: Mapping[str, int] = field(default_factory=dict)
     cache_age: float | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: {n: version(n) for n in ("immune_nb", "pandas")})

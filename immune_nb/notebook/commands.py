@@ -89,7 +89,9 @@ def profiles(desk: Desk, _request: Request) -> None:
     """``%immune profiles``."""
     logins = {session.profile.name: session for session in desk.sessions}
     show(
-        profiles_table((name, profile.base_url, _login(desk, logins.get(name))) for name, profile in desk.profiles().items())
+        profiles_table(
+            (name, profile.base_url, _login(desk, logins.get(name))) for name, profile in desk.profiles().items()
+        )
     )
 
 
@@ -108,8 +110,11 @@ def sandbox(desk: Desk, request: Request) -> None:
         case ["status"] if desk.sandbox is None or not desk.sandbox.running:
             said = "No sandbox of this kernel is running."
         case _:
-            address = desk.start_sandbox().profile.base_url
-            said = f"The sandbox runs at {address} until the kernel stops. Log in: %immune login --profile sandbox"
+            running = desk.start_sandbox()
+            said = (
+                f"The sandbox runs at {running.profile.base_url} until the kernel stops. "
+                f"Log in: %immune login --profile sandbox, or, with --method browser, as {running.person}."
+            )
     show(Note(said))
 
 

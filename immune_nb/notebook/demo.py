@@ -60,6 +60,7 @@ def sandbox_environment(sandbox: SandboxProcess) -> dict[str, str]:
     return {
         "SANDBOX_BASE_URL": profile.base_url,
         "SANDBOX_TOKEN_URL": str(profile.token_url),
+        "SANDBOX_ISSUER": str(profile.issuer),
         "SANDBOX_CLIENT_ID": sandbox.client_id,
         "SANDBOX_CLIENT_SECRET": sandbox.client_secret.reveal(),
     }

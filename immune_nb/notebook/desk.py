@@ -12,6 +12,7 @@ from immune_nb.profiles import SANDBOX, Profile, find_profile, load_profiles
 
 from .attempts import Arrival, Attempt
 from .explain import farewell, overridden, remembered
+from .surroundings import SIGN_INS, client_of
 
 if TYPE_CHECKING:
     from immune_nb.session import Session
@@ -104,6 +105,10 @@ class Desk:
         """Whether that profile is a sandbox for us to start, rather than one running elsewhere."""
         return name == SANDBOX.name and find_profile(name) == SANDBOX
 
+    def person(self, name: str) -> str:
+        """Who can sign in to our own sandbox, and with what; empty for every other profile."""
+        return self.sandbox.person if self.sandbox and self.has_own_sandbox(name) else ""
+
     def start_sandbox(self) -> SandboxProcess:
         """The kernel's sandbox, started when it is not running."""
         from .sandbox_process import SandboxProcess
@@ -156,7 +161,6 @@ class Desk:
         """
         from immune_nb.pending import PendingLogin
 
-        from .surroundings import client_of
         from .waiting import Waiting
 
         if self.has_own_sandbox(attempt.profile):
@@ -228,6 +232,8 @@ class Desk:
         sandbox = self.start_sandbox()
         if attempt.method == "key":
             return replace(attempt, secret=sandbox.api_key, origin=OWN)
+        if attempt.method in SIGN_INS:
+            raise NoCredentialsError("A person signs in to the sandbox.", hint="Use --method client or key.")
         if attempt.method == "token":
             raise NoCredentialsError("The sandbox hands out no token of its own.", hint="Use --method client or key.")
         return replace(
@@ -244,6 +250,10 @@ class Desk:
                 if before and account and before != account:
                     remarks.append(f"This is another account than before: {account}, not {before}.")
                 earlier.close()
+        if self.waiting:
+            self.waiting.is_newest = False
+            if self.waiting.pending.profile.name == name:
+                self.cancel()
         self.sessions.add(session)
         self._attempts[session] = attempt
         if attempt.remember:

@@ -1,63 +1,57 @@
 // The login panel. What is typed into the secret field lives in that field and in one message, sent on submit;
 // it is never part of the model, so it is in no widget state and no saved notebook.
 
-const METHODS = { key: "API key", client: "Client credentials", token: "Access token" };
+const METHODS = {
+  browser: "Browser sign-in",
+  device: "Device code",
+  key: "API key",
+  client: "Client credentials",
+  token: "Access token",
+};
 const SECRETS = { key: "API key", client: "Client secret", token: "Access token" };
+const CUSTOM = "custom";
+const ADDRESSES = {
+  base_url: "API address",
+  issuer: "Issuer",
+  authorize_url: "Authorize URL",
+  token_url: "Token URL",
+  device_url: "Device URL",
+  redirect_uri: "Redirect URI",
+};
+const BY_ISSUER = 2; // so many of them do; the others are for servers that do not say where they are
 const PATIENCE = 2000; // ms until a silent kernel is explained
 const WAITING = "Waiting for the kernel: it answers when the running cell has ended. After a restart, run %immune login again.";
-
-const element = (tag, properties = {}, ...children) => {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-};
-
-const row = (field, text) => {
-  field.id = `immune-${crypto.randomUUID()}`;
-  const label = element("label", { htmlFor: field.id, textContent: text });
-  return { field, label, node: element("div", { className: "immune-row" }, label, field) };
-};
-
-const choices = (pairs, chosen) =>
-  pairs.map(([value, text]) => element("option", { value, textContent: text, selected: value === chosen }));
-
-const timeLeft = (expiresAt) => {
-  if (!expiresAt) return "";
-  const minutes = Math.floor((expiresAt * 1000 - Date.now()) / 60000);
-  if (minutes < 0) return "renews with the next query";
-  if (minutes < 1) return "under a minute left";
-  return minutes < 120 ? `${minutes} min left` : `${Math.floor(minutes / 60)} h left`;
-};
+const DOING_NOW = { connect: "Connecting…", logout: "Logging out…", renew: "Renewing…", cancel: "Cancelling…", paste: "Checking…" };
 
 function build(model) {
-  const profiles = model.get("profiles");
-  const quiet = { autocomplete: "off", spellcheck: false, autocapitalize: "off" };
+  const asked = model.get("asked");
+  const known = model.get("profiles").map((p) => [p.name, p.name]).filter(([name]) => name !== CUSTOM);
   const ui = {
-    profile: row(element("select", {}, ...choices(profiles.map((p) => [p.name, p.name]), model.get("profile"))), "Profile"),
-    method: row(element("select", {}, ...choices(Object.entries(METHODS), model.get("method"))), "Method"),
-    client: row(element("input", { type: "text", ...quiet }), "Client id"),
+    profile: row(keyboardSafe(element("select")), "Profile"),
+    method: row(keyboardSafe(element("select")), "Method"),
+    client: textRow("Client id"),
     secret: row(element("input", { type: "password", ...quiet }), ""),
+    scopes: textRow("Scopes", { value: asked.scopes ?? "" }),
+    remember: keyboardSafe(element("input", { type: "checkbox", checked: Boolean(asked.remember) })),
     host: element("span", { className: "immune-host" }),
     hint: element("p", { className: "immune-hint" }),
-    connect: element("button", { type: "submit", className: "immune-connect", textContent: "Connect" }),
-    logout: element("button", { type: "button", textContent: "Log out" }),
+    connect: keyboardSafe(element("button", { type: "submit", className: "immune-connect" })),
+    renew: button("Renew"),
+    logout: button("Log out"),
     status: element("p", { className: "immune-status", role: "status" }),
     notice: element("p", { className: "immune-notice", role: "status" }),
   };
   ui.notice.ariaLive = "polite";
-  const actions = element("div", { className: "immune-actions" }, ui.connect, ui.logout);
+  fill(ui.profile.field, [...known, [CUSTOM, "custom…"]], model.get("profile"));
+  ui.addresses = Object.fromEntries(Object.entries(ADDRESSES).map(([name, text]) => [name, textRow(text)]));
+  const nodes = Object.values(ui.addresses).map(({ node }) => node);
+  ui.custom = element("div", {},
+    ...nodes.slice(0, BY_ISSUER), folded("Addresses, where there is no issuer", ...nodes.slice(BY_ISSUER)));
+  ui.tick = element("label", { className: "immune-tick" }, ui.remember, `Remember, in ${model.get("keeps")}`);
+  ui.tick.hidden = !model.get("keeps");
+  ui.actions = element("div", { className: "immune-actions" }, ui.connect, ui.renew, ui.logout);
   ui.form = element("form", { ...quiet, noValidate: true },
-    ui.profile.node, ui.method.node, ui.client.node, ui.secret.node, ui.hint, actions);
-  const title = element("header", {}, element("strong", { textContent: "Log in" }), ui.host);
-  const dead = element("p", {
-    className: "immune-dead",
-    textContent: "This panel is from an earlier kernel. Run %immune login for a new one.",
-  });
-  ui.root = element("section", { className: "immune-panel", ariaLabel: "Log in to a sensor API" },
-    title, ui.form, ui.status, ui.notice, dead);
-  for (const node of [ui.profile.field, ui.method.field, ui.connect, ui.logout]) {
-    node.dataset.lmSuppressShortcuts = "true"; // else a letter typed here is a notebook command: d, d deletes the cell
-  }
+    ui.profile.node, ui.custom, ui.method.node, ui.client.node, ui.secret.node, ui.scopes.node, ui.hint, ui.tick, ui.actions);
   return ui;
 }
 
@@ -77,40 +71,67 @@ function render({ model, el }) {
     waiting = on ? setTimeout(() => say(WAITING), PATIENCE) : null;
   };
 
-  const chosen = () => model.get("profiles").find((p) => p.name === ui.profile.field.value) ?? {};
+  const ask = (message) => {
+    busy(true);
+    say(DOING_NOW[message.do]);
+    try {
+      model.send({ ...message, profile: ui.profile.field.value });
+    } catch {
+      busy(false);
+      root.classList.add("immune-gone"); // the kernel was shut down under us
+    }
+  };
+
+  const area = signInArea(model, ask);
+  const title = element("header", {}, element("strong", { textContent: "Log in" }), ui.host);
+  const dead = element("p", {
+    className: "immune-dead",
+    textContent: "This panel is from an earlier kernel. Run %immune login for a new one.",
+  });
+  const root = element("section", { className: "immune-panel", ariaLabel: "Log in to a sensor API" },
+    title, ui.form, area.node, ui.status, ui.notice, dead);
+
+  const chosen = () =>
+    model.get("profiles").find((p) => p.name === ui.profile.field.value) ?? { name: CUSTOM, methods: Object.keys(METHODS) };
+
+  const offer = () => {
+    const profile = chosen();
+    const methods = profile.name === CUSTOM ? Object.keys(METHODS) : profile.methods;
+    const wanted = [ui.method.field.value, model.get("method"), methods[0]].find((name) => methods.includes(name));
+    fill(ui.method.field, methods.map((name) => [name, METHODS[name]]), wanted);
+    ui.client.field.value = profile.client_id ?? "";
+    ui.scopes.field.placeholder = profile.scopes ?? "";
+  };
 
   const draw = () => {
     const profile = chosen();
     const login = model.get("logins")[profile.name];
     const method = ui.method.field.value;
-    ui.host.textContent = profile.host ?? "";
-    ui.client.node.hidden = method !== "client";
-    ui.secret.label.textContent = SECRETS[method];
+    const signsIn = method === "browser" || method === "device";
+    ui.form.hidden = Boolean(model.get("sign_in").id);
+    ui.host.textContent = ui.form.hidden ? "" : profile.host ?? ""; // the sign-in names its own
+    ui.custom.hidden = profile.name !== CUSTOM;
+    ui.client.node.hidden = !signsIn && method !== "client";
+    ui.scopes.node.hidden = ui.client.node.hidden;
+    ui.secret.label.textContent = SECRETS[method] ?? "Client secret";
+    ui.secret.field.placeholder = signsIn ? "only if the client has one" : "";
     ui.hint.textContent = profile.hint ?? "";
-    ui.hint.hidden = !profile.hint;
+    ui.hint.hidden = !profile.hint || signsIn;
+    ui.connect.textContent = signsIn ? "Sign in" : "Connect";
     ui.logout.hidden = !login;
+    ui.renew.hidden = !login?.renewable;
     ui.status.hidden = !login;
     ui.status.textContent = login ? [login.text, timeLeft(login.expires_at)].filter(Boolean).join(" · ") : "";
+    area.draw();
   };
 
   const missing = () => {
-    const needed = ui.method.field.value === "client" ? [ui.client, ui.secret] : [ui.secret];
-    return chosen().hint ? null : needed.find(({ field }) => !field.value.trim());
+    const needed = { client: [ui.client, ui.secret], browser: [ui.client], device: [ui.client] }[ui.method.field.value];
+    const addresses = chosen().name === CUSTOM ? [ui.addresses.base_url] : [];
+    return chosen().hint ? null : [...addresses, ...(needed ?? [ui.secret])].find(({ field }) => !field.value.trim());
   };
 
-  const ask = (message) => {
-    busy(true);
-    say(message.do === "connect" ? "Connecting…" : "Logging out…");
-    try {
-      model.send({ ...message, profile: ui.profile.field.value });
-    } catch {
-      busy(false);
-      ui.root.classList.add("immune-gone"); // the kernel was shut down under us
-    }
-  };
-
-  ui.form.addEventListener("submit", (event) => {
-    event.preventDefault();
+  const connect = () => {
     if (ui.form.ariaBusy === "true") return;
     const empty = missing();
     if (empty) {
@@ -118,21 +139,27 @@ function render({ model, el }) {
       empty.field.focus();
       return;
     }
+    const scopes = ui.scopes.node.hidden ? "" : ui.scopes.field.value.trim();
     ask({
       do: "connect",
       method: ui.method.field.value,
       client_id: ui.client.field.value.trim(),
+      scopes: scopes || null,
+      remember: ui.remember.checked,
       secret: ui.secret.field.value,
+      custom: chosen().name === CUSTOM
+        ? Object.fromEntries(Object.entries(ui.addresses).map(([name, { field }]) => [name, field.value]))
+        : null,
     });
     ui.secret.field.value = "";
+  };
+
+  ui.form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    connect();
   });
-  for (const { field } of [ui.client, ui.secret]) {
-    field.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.isComposing) return;
-      event.preventDefault(); // JupyterLab swallows the key press that would submit by itself
-      ui.form.requestSubmit();
-    });
-  }
+  for (const { field } of [ui.client, ui.secret, ui.scopes, ...Object.values(ui.addresses)]) onEnter(field, connect);
+  ui.renew.addEventListener("click", () => ask({ do: "renew" }));
   ui.logout.addEventListener("click", () => {
     ui.connect.focus(); // the button goes away; the keyboard must not
     ask({ do: "logout" });
@@ -141,26 +168,30 @@ function render({ model, el }) {
     field.addEventListener("change", () => {
       ui.secret.field.value = ""; // what was typed was meant for the other one
       say("");
+      if (field === ui.profile.field) offer();
       draw();
     });
   }
 
   const listen = (name, hear) => {
-    model.on(`change:${name}`, hear);
-    return () => model.off(`change:${name}`, hear);
+    model.on(name, hear);
+    return () => model.off(name, hear);
   };
   const hush = [
-    listen("logins", draw),
-    listen("notice", () => {
+    ...["logins", "profiles", "sign_in"].map((name) => listen(`change:${name}`, draw)),
+    listen("change:notice", () => {
       busy(false);
       say(model.get("notice").text, model.get("notice").tone);
     }),
+    listen("msg:custom", area.hear),
   ];
-  const clock = setInterval(draw, 15000);
+  const clocks = [setInterval(draw, 15000), setInterval(area.tick, 1000)];
+  offer();
+  ui.client.field.value = model.get("asked").client_id || ui.client.field.value;
   draw();
-  el.append(ui.root);
+  el.append(root);
   return () => {
-    clearInterval(clock);
+    clocks.forEach(clearInterval);
     clearTimeout(waiting);
     hush.forEach((stop) => stop());
   };

@@ -22,7 +22,8 @@ from immune_nb.profiles import SANDBOX, Profile
 
 __all__ = ["SandboxProcess"]
 
-COMMAND = (sys.executable, "-m", "immune_nb.sandbox", "--port", "0", "--until-eof")
+PASSWORD = "sandbox"  # noqa: S105 - no secret: whoever signs in must know it, and there is nothing behind it
+COMMAND = (sys.executable, "-m", "immune_nb.sandbox", "--port", "0", "--until-eof", "--password", PASSWORD)
 NEEDS = ("starlette", "uvicorn", "httptools", "python_multipart")
 PATIENCE = 30.0  # seconds until its first line; it is there in one or two
 
@@ -36,6 +37,7 @@ class SandboxProcess:
 
     Attributes:
         profile: Its profile.
+        person: Who can sign in to it, and with what.
         api_key: A key that it takes.
         client_id: A client that it knows.
         client_secret: That client's secret.
@@ -43,7 +45,14 @@ class SandboxProcess:
 
     def __init__(self, process: subprocess.Popen[str], facts: dict[str, Any]) -> None:
         self._process = process
-        self.profile: Profile = replace(SANDBOX, base_url=facts["base_url"], token_url=facts["token_url"])
+        self.profile: Profile = replace(
+            SANDBOX,
+            base_url=facts["base_url"],
+            token_url=facts["token_url"],
+            issuer=facts["issuer"],
+            client_id=facts["public_client_id"],
+        )
+        self.person = f"{facts['user']}, password {PASSWORD}"
         self.api_key = Secret(facts["api_key"], "API key")
         self.client_id = str(facts["client_id"])
         self.client_secret = Secret(facts["client_secret"], "client secret")

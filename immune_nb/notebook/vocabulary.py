@@ -99,7 +99,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "status",
         "who is logged in, to what, for how long",
-        options=(PROFILE, Option("--explain", "where the credential comes from, where it lives, what else was tried")),
+        options=(
+            PROFILE,
+            Option("--explain", "where the credential comes from, where it lives, what else was tried"),
+        ),
         examples=("%immune status", "%immune status --explain"),
     ),
     Command("renew", "get a new access token now", options=(PROFILE,), examples=("%immune renew",)),

@@ -7,28 +7,32 @@ missing credentials are an error at once. Only a query waits for a person, and o
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from immune_nb.auth.secrets import Secret
-from immune_nb.errors import ConfigError, ImmuneError, NoCredentialsError
+from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.profiles import IMMUNE
 
 from .attempts import Arrival, Attempt
+from .invitation import invitation_to
 from .show import Note, login_line, show
-from .surroundings import client_of, in_notebook, person_can_act, sign_ins
+from .surroundings import SIGN_INS, client_of, in_notebook, person_can_act, sign_ins
 
 if TYPE_CHECKING:
     from immune_nb.session import Session
 
     from .arguments import Request
     from .desk import Desk
+    from .waiting import Waiting
 
-__all__ = ["SIGN_INS", "log_in", "session_for"]
+__all__ = ["log_in", "session_for"]
 
-SIGN_INS = ("browser", "device")
+
+T = TypeVar("T")
 PATIENCE = 120.0  # seconds that a query waits for a person
 NOBODY = "Nobody can be asked here."
 
@@ -43,22 +47,29 @@ def log_in(desk: Desk, request: Request, shell: Any) -> None:
     attempt, place = _read(desk, request), request.text("from")
     if attempt.remember:
         _say_where()
-    if attempt.secret or place in (None, "env"):
-        try:
-            announce(desk.log_in(attempt))
+    if place not in ("panel", "prompt"):
+        nothing = _log_in_unasked(desk, attempt)
+        if nothing is None:
             return
-        except NoCredentialsError as error:
-            if place == "env":
-                raise
-            attempt = replace(attempt, before=error.message)
-            fault = NoCredentialsError(error.message, hint=f"{NOBODY} {error.hint}")
+        if place == "env":
+            raise nothing
         if not person_can_act(shell):
-            raise fault
+            raise NoCredentialsError(nothing.message, hint=f"{NOBODY} {nothing.hint}")
+        attempt = replace(attempt, before=nothing.message)
         place = "panel" if in_notebook(shell) else "prompt"
     if place == "panel":
         _show_panel(desk, attempt, shell)
     else:
         _ask(desk, attempt, shell, opens=not request.given("no_browser"))
+
+
+def _log_in_unasked(desk: Desk, attempt: Attempt) -> NoCredentialsError | None:
+    """Log in with what there is; why that is nothing, when it is."""
+    try:
+        announce(desk.log_in(attempt))
+    except NoCredentialsError as error:
+        return error
+    return None
 
 
 def announce(arrival: Arrival) -> None:
@@ -74,29 +85,38 @@ def session_for(desk: Desk, name: str | None) -> Session:
         LoginRejectedError: It was declined.
     """
     waiting = desk.waiting
-    if waiting and name in (None, waiting.pending.profile.name):
-        _wait(desk)
+    if waiting and (name == waiting.pending.profile.name or (name is None and waiting.is_newest)):
+        _wait(desk, waiting)
     return desk.session(name)
 
 
-def _wait(desk: Desk) -> None:
-    waiting = desk.waiting
-    assert waiting is not None  # noqa: S101 - looked at by the caller
-    name = waiting.pending.profile.name
-    if not waiting.is_over and waiting.is_worth_waiting:
+def _wait(desk: Desk, waiting: Waiting) -> None:
+    name, shown = waiting.pending.profile.name, invitation_to(waiting.pending)
+    open_still = f"The sign-in to {name!r} is not finished."
+    if waiting.is_worth_waiting and not waiting.is_over:
         if not person_can_act(desk.shell):
-            raise NoCredentialsError(f"The sign-in to {name!r} is not finished.", hint=NOBODY)
-        waiting.is_worth_waiting = False  # only the first query waits
-        code = f", code {waiting.pending.user_code}" if waiting.pending.user_code else ""
-        where = urlsplit(waiting.pending.url).netloc
-        show(Note(f"Waiting up to {PATIENCE:.0f} s for the sign-in to {name} at {where}{code}. Interrupt to stop."))
-        waiting.wait(PATIENCE)
+            raise NoCredentialsError(open_still, hint=NOBODY)
+        waiting.is_worth_waiting = False  # the next query does not wait again
+        code = f", code {shown.code}" if shown.code else ""
+        show(
+            Note(
+                f"Waiting up to {PATIENCE:.0f} s for the sign-in to {name} at {shown.host}{code}. Interrupt to stop."
+            )
+        )
+        _wait_with_the_link(desk, waiting)
     arrival = desk.settle()
-    if arrival:
-        announce(arrival)
-    else:
-        hint = "Finish it in the panel, then run this cell again."
-        raise NoCredentialsError(f"The sign-in to {name!r} is not finished.", hint=hint)
+    if arrival is None:
+        raise NoCredentialsError(open_still, hint="Finish or cancel it in the panel, then run this cell again.")
+    announce(arrival)
+
+
+def _wait_with_the_link(desk: Desk, waiting: Waiting) -> None:
+    """Wait for the person. Their panel cannot ask for the link while a cell runs, so it is sent again and again."""
+    end, pause = time.monotonic() + PATIENCE, 0.5
+    while not waiting.wait(min(pause, end - time.monotonic())) and time.monotonic() < end:
+        pause *= 2
+        if desk.panel is not None:
+            desk.panel.send_link()
 
 
 def _read(desk: Desk, request: Request) -> Attempt:
@@ -148,11 +168,12 @@ def _ask(desk: Desk, attempt: Attempt, shell: Any, *, opens: bool) -> None:
 
     if not person_can_act(shell):
         raise NoCredentialsError(NOBODY, hint="Set environment variables and use --from env.")
-    attempt = _with_method(desk, attempt)
-    if attempt.method in SIGN_INS:
-        announce(prompts.signed_in(desk, attempt, opens=opens and not in_notebook(shell)))
+    attempts = _fitting(desk, attempt)
+    if attempts[0].method in SIGN_INS:
+        opens = opens and not in_notebook(shell)
+        announce(_first(lambda one: prompts.signed_in(desk, one, opens=opens), attempts))
     else:
-        announce(desk.log_in(prompts.asked(desk, attempt)))
+        announce(desk.log_in(prompts.asked(desk, attempts[0])))
 
 
 def _show_panel(desk: Desk, attempt: Attempt, shell: Any) -> None:
@@ -162,12 +183,13 @@ def _show_panel(desk: Desk, attempt: Attempt, shell: Any) -> None:
     """
     from .panel import LoginPanel, reader_note
 
-    attempt = _with_method(desk, attempt)
-    if attempt.method in SIGN_INS and not person_can_act(shell):
+    attempts = _fitting(desk, attempt)
+    if attempts[0].method in SIGN_INS and not person_can_act(shell):
         raise NoCredentialsError(NOBODY, hint="Set environment variables and use --from env.")
-    panel = LoginPanel(desk, attempt)
-    if attempt.method in SIGN_INS:
-        panel.sign_in_with(attempt)
+    desk.cancel()
+    panel = LoginPanel(desk, attempts[0])
+    if attempts[0].method in SIGN_INS:
+        _first(panel.sign_in_with, attempts)
     if desk.panel is not None:
         desk.panel.close()
     desk.panel = panel
@@ -175,9 +197,19 @@ def _show_panel(desk: Desk, attempt: Attempt, shell: Any) -> None:
     show(reader_note())
 
 
-def _with_method(desk: Desk, attempt: Attempt) -> Attempt:
-    """The attempt with the method that fits, where none is named: a sign-in, if one is set up for the profile."""
+def _fitting(desk: Desk, attempt: Attempt) -> list[Attempt]:
+    """The attempt with the methods that fit, where none is named: sign-ins, if the profile is set up for them."""
     if attempt.method:
-        return attempt
-    offered = sign_ins(desk.profile(attempt.profile))
-    return replace(attempt, method=offered[0] if offered else "key")
+        return [attempt]
+    methods = sign_ins(desk.profile(attempt.profile)) or ["key"]
+    return [replace(attempt, method=method) for method in methods]
+
+
+def _first(begin: Callable[[Attempt], T], attempts: list[Attempt]) -> T:
+    """Begin with the first attempt; what an issuer offers is known once it is asked, so the next may have to do."""
+    for attempt in attempts[:-1]:
+        try:
+            return begin(attempt)
+        except ConfigError:
+            continue
+    return begin(attempts[-1])

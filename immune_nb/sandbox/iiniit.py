@@ -1,4 +1,4 @@
-"""The endpoints of iiniit, all assumed: its documentation names none but a placeholder (api-contract 2).
+"""The endpoints of iiniit, all assumed: its documentation names none but a sample (api-contract 2).
 
 They show a client what it must find out by itself: an object, a list in an envelope with a ``next`` link, and a list
 that is nothing but a list.
@@ -36,7 +36,7 @@ PROJECTS: Final[tuple[dict[str, Any], ...]] = tuple(
 
 
 class ProjectsApi:
-    """A user, their projects, and a placeholder.
+    """A user, their projects, and the documentation's sample.
 
     Args:
         user: Who the API key belongs to.
@@ -80,7 +80,7 @@ class ProjectsApi:
         raise Problem("NOT_FOUND", f"There is no project {wanted!r}.", field="id", constraint="an existing project")
 
     async def list_resource(self, _request: Request) -> Response:
-        """``GET /resource``, the documentation's placeholder: a bare list."""
+        """``GET /resource``, the documentation's sample: a bare list."""
         return JSONResponse([{"id": number, "label": f"resource {number}"} for number in range(1, 4)])
 
 

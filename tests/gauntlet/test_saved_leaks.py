@@ -54,7 +54,7 @@ def convert(folder: Path, form: str, secret: str, *cells: str) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(("form", "place"), [("html", "header"), ("notebook", "query")], indirect=["place"])
 def test_nothing_is_in_what_nbconvert_writes(lab: Service, tmp_path, form):
-    """L02 L03 L07: a panel shown and used, a fetch, a logout, executed to HTML and to a notebook with its state."""
+    """L02 L03 L07: a panel shown and used, a fetch, a logout, executed to HTML and to a notebook with state."""
     (tmp_path / "work").mkdir()
     made = convert(tmp_path / "work", form, lab.secret, *CELLS)
     assert lab.was_used()

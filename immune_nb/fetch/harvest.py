@@ -1,0 +1,216 @@
+"""Whole lists: every page of them, side by side where that helps, and the truth about whether they are whole.
+
+Each page is one errand, and says what follows from it: nothing, the next page behind the cursor, or windows of
+time to fetch side by side (`windows`). It never loops: a cursor seen before, an empty page that promises more, or
+paging it does not understand ends a list with a reason. Where a server turns out not to filter by time, what the
+windows brought is dropped and the list is followed by its cursor, from where windows began.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from immune_nb.errors import ImmuneError, QueryError
+from immune_nb.fetch.client import Client, Params, Reply
+from immune_nb.fetch.crew import Crew
+from immune_nb.fetch.crops import Crop, Kept, Listing, Progress, Tally
+from immune_nb.fetch.limits import Halt, Width
+from immune_nb.fetch.pages import Page, Step, fetch, onward
+from immune_nb.fetch.windows import Window, cut, is_outside
+from immune_nb.frames.decode import instants_of, part_of
+from immune_nb.frames.folder import ROWS, Folder
+from immune_nb.frames.instants import Span
+from immune_nb.frames.sheets import Reader
+
+__all__ = ["Harvest"]
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """One page to fetch, of a window of a list."""
+
+    of: int
+    window: Window
+    step: Step
+    start: Step
+    walked: frozenset[str] = frozenset()
+    plainly: bool = False  # behind the cursor only
+    fractions: bool = True  # of seconds are written
+
+    def onward(self, step: Step) -> _Errand:
+        return replace(self, step=step, walked=self.walked | {self.step.name})
+
+
+class Harvest:
+    """The pages of some lists.
+
+    Args:
+        client: What sends.
+        listings: The lists.
+        progress: Told now and then how far it has come, by the calling thread.
+        width: How many requests at once.
+        folder: Where rows go as they come, when they are not to be kept in memory.
+
+    Attributes:
+        crops: What came, a crop per list. A failure after the first page is in it, not raised.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        listings: Sequence[Listing],
+        *,
+        progress: Progress | None = None,
+        width: Width | None = None,
+        folder: Folder | None = None,
+    ) -> None:
+        self.crops = [Crop() for _ in listings]
+        self._client = client
+        self._listings = listings
+        self._progress = progress
+        self._width = width or Width()
+        self._folder = folder
+        self._halt = Halt()
+        self._lock = threading.Lock()
+        self._readers = [Reader(listing.schema) for listing in listings]
+        self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
+        self._plain: set[int] = set()  # lists that gave windows up
+
+    def reap(self) -> list[Crop]:
+        """Follow every list to its end.
+
+        Raises:
+            ImmuneError: No page came at all, or the service says that a question is wrong.
+        """
+        starts = [(listing.within, listing.first(listing.within)) for listing in self._listings]
+        return self._reap([_Errand(of, window, step, step) for of, (window, step) in enumerate(starts)])
+
+    def reap_without_windows(self, of: int) -> bool:
+        """Follow a list again, by its cursor, from where windows began; False when it had none."""
+        again = self._without_windows(of)
+        if again:
+            self._reap(again)
+        return bool(again)
+
+    def _reap(self, errands: Sequence[_Errand]) -> list[Crop]:
+        Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell).run(errands)
+        for of, crop in enumerate(self.crops):
+            if crop.awaited:
+                crop.stop("pages that were not fetched any more")
+            if self._folder and (rest := crop.pour()):
+                self._folder.write(of, rest, self._folder.epoch(of))
+        return self.crops
+
+    def _tell(self) -> None:
+        if self._progress is None:
+            return
+        with self._lock:
+            totals = [crop.totals[0] for crop in self.crops if crop.totals]
+            total = sum(totals) if len(totals) == len(self.crops) else None
+            told = Tally(sum(crop.rows for crop in self.crops), sum(crop.pages for crop in self.crops), total)
+        self._progress(told)
+
+    def _work(self, errand: _Errand) -> Sequence[_Errand]:
+        """Fetch a page, keep its rows, and say what follows."""
+        began, refusals = time.perf_counter(), self._client.refusals
+        try:
+            page = fetch(self._ask, errand.step, self._readers[errand.of])
+        except ImmuneError as error:
+            return self._failed(errand, error)
+        self._width.note(time.perf_counter() - began, refused=self._client.refusals > refusals)
+        return self._gather(errand, page)
+
+    def _ask(self, path: str, params: Params, check: Callable[[Reply], object]) -> Reply:
+        return self._client.send("GET", path, params=params, check=check, halt=self._halt)
+
+    def _failed(self, errand: _Errand, error: ImmuneError) -> Sequence[_Errand]:
+        """What to do instead; a failure with no remedy ends the harvest and is kept, or raised when nothing came."""
+        listing, crop = self._listings[errand.of], self.crops[errand.of]
+        if self._is_late(errand) or (isinstance(error, QueryError) and crop.windows):
+            return self._without_windows(errand.of)
+        if isinstance(error, QueryError) and listing.timed and errand.fractions and "time" in str(error):
+            step = listing.first(errand.window, fractions=False)
+            return [replace(errand, step=step, start=step, fractions=False)]
+        with self._lock:
+            nothing_came = not any(crop.pages for crop in self.crops)
+            if nothing_came or (isinstance(error, QueryError) and not crop.pages):
+                raise error
+            crop.error = crop.error or error
+            crop.stop(f"{type(error).__name__} on page {crop.pages + 1}")
+        self._halt.set()
+        return ()
+
+    def _gather(self, errand: _Errand, page: Page) -> Sequence[_Errand]:
+        listing = self._listings[errand.of]
+        step, why = onward(page, errand.start)
+        part = part_of(page.sheet, listing.schema)
+        span = Span.of(instants_of(part)) if listing.timed else None
+        astray = bool(part.rows) and (span is None or is_outside(span, errand.window))
+        if astray and errand.window != listing.within:
+            return self._without_windows(errand.of)
+        crop = self.crops[errand.of]
+        fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
+        may_cut = step and span and not (astray or fixed)
+        plan = cut(errand.window, span, page.total) if may_cut and span else None
+        kept = Kept.of(page.sheet, part, listing, plan[0] if plan else errand.window)
+        with self._lock:
+            if self._is_late(errand):
+                return ()
+            crop = self.crops[errand.of]
+            if plan and step and not crop.windows:
+                self._remember(errand, step, page, Kept.of(page.sheet, part, listing, errand.window))
+            crop.add(errand.window, page, kept, counts=errand.window == listing.within)
+            more = [self._window(errand, w) for w in plan[1]] if plan else self._further(errand, step, why)
+            crop.windows += len(more) if plan else 0
+            crop.awaited += len(more) - 1
+            if plan or (step is None and why == "end"):
+                crop.done.append(plan[0] if plan else errand.window)
+            full = crop.pour(ROWS) if self._folder else []
+            epoch = self._folder.epoch(errand.of) if self._folder else 0
+        if self._folder and full:
+            self._folder.write(errand.of, full, epoch)
+        return more
+
+    def _further(self, errand: _Errand, step: Step | None, why: str) -> list[_Errand]:
+        """The next page behind the cursor, if there is to be one."""
+        limit, crop = self._listings[errand.of].limit, self.crops[errand.of]
+        if limit is not None and crop.rows >= limit:
+            crop.stop("limit" if step or crop.rows > limit else why)
+            return []
+        if step is not None and step.name in errand.walked | {errand.step.name}:
+            why, step = "a cursor that repeats", None
+        if step is None:
+            crop.stop(why)
+            return []
+        return [errand.onward(step)]
+
+    def _window(self, errand: _Errand, window: Window) -> _Errand:
+        step = self._listings[errand.of].first(window, fractions=errand.fractions)
+        return replace(errand, window=window, step=step, start=step, walked=frozenset())
+
+    def _remember(self, errand: _Errand, step: Step, page: Page, kept: Kept) -> None:
+        """How to go on if windows fail: every page so far as it came, and the step to the next."""
+        crop = self.crops[errand.of]
+        plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals))
+        plain.add(errand.window, page, kept, counts=True)
+        self._without[errand.of] = plain, replace(errand.onward(step), plainly=True)
+
+    def _without_windows(self, of: int) -> list[_Errand]:
+        """Give windows up for this list. The first errand to find out goes back to where they began."""
+        with self._lock:
+            if of not in self._without or of in self._plain:
+                return []
+            asked_for = self.crops[of].pages
+            if self._folder:
+                self._folder.forget(of)
+            self.crops[of], errand = self._without.pop(of)
+            self.crops[of].pages = asked_for
+            self._plain.add(of)
+            return [errand]
+
+    def _is_late(self, errand: _Errand) -> bool:
+        """Whether it belongs to windows that were given up."""
+        return errand.of in self._plain and not errand.plainly

@@ -1,0 +1,113 @@
+"""What was fetched before, by the day: Parquet files per profile, account, path and filter.
+
+Only whole days that lie in the past are kept, so that what is kept is final, as far as a service lets that be known.
+A file that is damaged is as good as none. Several kernels may share a store: files appear whole or not at all, and
+clearing takes a lock. Nothing here holds a credential; folders are 0700, files 0600.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from immune_nb.frames.decode import Part
+from immune_nb.frames.parquet import read_part, write_part
+
+__all__ = ["DAY", "Shelf", "Store", "Stored"]
+
+DAY = 86_400_000_000  # microseconds
+FORMAT = 1  # a change of what is written leaves older files aside
+READERS = 4
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One stored day: its rows, and when they were fetched, in Unix seconds."""
+
+    part: Part
+    fetched_at: float
+
+
+class Store:
+    """A folder of shelves.
+
+    Args:
+        folder: Where; it is made when something is first kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def shelf(self, **of: Any) -> Shelf:
+        """The shelf of one list: profile, account, path and filters, whatever tells it from others."""
+        told = json.dumps({**of, "format": FORMAT}, sort_keys=True, default=str)
+        return Shelf(self.folder / hashlib.sha256(told.encode()).hexdigest()[:24], of)
+
+    def shelves(self) -> list[dict[str, Any]]:
+        """What is kept: for each shelf what it is of, its days and its bytes."""
+        found = []
+        for about in sorted(self.folder.glob("*/about.json")):
+            files = list(about.parent.glob("*.parquet"))
+            size = sum(file.stat().st_size for file in files)
+            found.append({**json.loads(about.read_text()), "days": len(files), "bytes": size})
+        return found
+
+    def clear(self) -> int:
+        """Drop everything, and say how many days that were."""
+        if not self.folder.exists():
+            return 0
+        with filelock.FileLock(self.folder / ".lock"):
+            days = len(list(self.folder.glob("*/*.parquet")))
+            for shelf in self.folder.iterdir():
+                if shelf.is_dir():
+                    shutil.rmtree(shelf)
+        return days
+
+
+class Shelf:
+    """The days of one list.
+
+    Args:
+        folder: Where.
+        of: What list it is.
+    """
+
+    def __init__(self, folder: Path, of: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._of = of
+
+    def get(self, days: Sequence[int]) -> dict[int, Stored]:
+        """Those of some days, each the number of a day since 1970, that are kept and whole."""
+        with ThreadPoolExecutor(READERS) as readers:
+            found = readers.map(read_part, (self._file(day) for day in days))
+            return {
+                day: Stored(part, about["fetched_at"])
+                for day, (part, about) in ((d, f) for d, f in zip(days, found, strict=True) if f)
+            }
+
+    def put(self, day: int, part: Part, fetched_at: float) -> None:
+        """Keep a day."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with filelock.FileLock(self._folder.parent / ".lock"):
+            self._folder.mkdir(exist_ok=True, mode=0o700)
+            about = self._folder / "about.json"
+            if not about.exists():
+                about.write_text(json.dumps(self._of, default=str))
+                about.chmod(0o600)
+            write_part(part, self._file(day), {"fetched_at": fetched_at})
+
+    def drop(self) -> None:
+        """Forget every day."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _file(self, day: int) -> Path:
+        return self._folder / f"{(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)):%Y-%m-%d}.parquet"

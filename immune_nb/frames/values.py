@@ -1,0 +1,181 @@
+"""Values to columns: the dtype a schema pins, else the narrowest that holds every value exactly.
+
+The same twice: for Arrow arrays, a column at a time, and for Python values, one at a time. The second is the
+definition; the first must agree with it wherever it applies, and steps aside where it does not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column
+from immune_nb.frames.sheets import EXACT_IN_FLOAT
+
+__all__ = ["Chunk", "inferred", "pinned", "text_array"]
+
+Chunk = Any  # a pyarrow.Array, or a list of Python values where Arrow has no type for them
+INSTANT = pa.timestamp("us", "UTC")
+INT64 = range(-(2**63), 2**63)
+ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+FINER = re.compile(r"([.,]\d{6})(\d+)", re.ASCII)  # digits beyond the microsecond
+EPOCH_UNITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))  # below each bound, a number of these since 1970
+
+
+def pinned(values: Chunk, column: Column) -> tuple[Chunk, int]:
+    """Values as a documented column holds them, and how many did not fit and are missing or rounded.
+
+    Args:
+        values: An Arrow array as `sheets.Reader` gives it, or Python values.
+        column: The column.
+    """
+    if isinstance(values, list):
+        return _pinned_values(values, column)
+    if pa.types.is_null(values.type):
+        return pa.nulls(len(values), _kept_as(column)), 0
+    if column.dtype == TIME:
+        return _instants(values)
+    return (_words(values) if column.dtype == CATEGORY else values), 0
+
+
+def _kept_as(column: Column) -> pa.DataType:
+    kinds = {TIME: INSTANT, NUMBER: pa.float64(), TEXT: pa.string()}
+    return kinds.get(column.dtype, pa.dictionary(pa.int8(), pa.string()))
+
+
+def _instants(texts: pa.Array) -> tuple[pa.Array, int]:
+    """Instants from ISO 8601 texts. Arrow wants all of them with a zone, or all without."""
+    for zone in ("UTC", None):
+        try:
+            return pc.cast(texts, pa.timestamp("us", zone)).cast(INSTANT), 0
+        except pa.ArrowInvalid:
+            continue
+    return _times(texts.to_pylist())
+
+
+def _words(texts: pa.Array) -> pa.Array:
+    """Words that repeat, each kept once."""
+    words = texts.dictionary_encode()
+    few = len(words.dictionary) < 2**7
+    return words.cast(pa.dictionary(pa.int8(), pa.string())) if few else words
+
+
+def _pinned_values(values: list[Any], column: Column) -> tuple[Chunk, int]:
+    match column.dtype:
+        case "category":
+            texts = text_array(map(_as_text, values))
+            return (texts if isinstance(texts, list) else _words(texts)), 0
+        case "string":
+            return text_array(map(_as_text, values)), 0
+        case "float64":
+            numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("float64")
+            rounded = sum(type(v) is int and abs(v) > EXACT_IN_FLOAT and int(float(v)) != v for v in values)
+            return pa.array(numbers, from_pandas=True), _present(values) - int(numbers.notna().sum()) + rounded
+    return _times(values)
+
+
+def _present(values: list[Any]) -> int:
+    return sum(value is not None and value == value for value in values)  # noqa: PLR0124 - NaN is not itself
+
+
+def _times(values: list[Any]) -> tuple[pa.Array, int]:
+    """UTC instants to the microsecond, and how many were finer than that or none at all."""
+    found = [_epoch(value) if type(value) in (int, float) else _trimmed(value) for value in values]
+    instants = pd.Series([instant for instant, _ in found], dtype=object)
+    series = pd.to_datetime(instants, format="ISO8601", utc=True, errors="coerce").dt.as_unit("us")
+    finer = sum(lost for (_, lost), known in zip(found, series.notna(), strict=True) if known)
+    return pa.array(series, type=INSTANT), _present(values) - int(series.notna().sum()) + finer
+
+
+def _trimmed(value: Any) -> tuple[Any, bool]:
+    """A text without digits beyond the microsecond, and whether they said anything."""
+    if not isinstance(value, str) or not (match := FINER.search(value)):
+        return value, False
+    return value.replace(match[0], match[1], 1), bool(match[2].strip("0"))
+
+
+def _epoch(value: float) -> tuple[Any, bool]:
+    """A number of seconds, milliseconds, microseconds or nanoseconds since 1970, told by its size."""
+    unit = next((unit for bound, unit in EPOCH_UNITS if abs(value) < bound), "ns")
+    try:
+        instant = pd.Timestamp(value, unit=unit, tz="UTC")
+        return instant.as_unit("us"), instant != instant.as_unit("us")
+    except (ValueError, OverflowError):
+        return None, False
+
+
+def text_array(values: Iterable[str | None]) -> Chunk:
+    """Texts as Arrow has them; a list where one is a lone surrogate, which no text encoding has."""
+    texts = list(values)
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        return texts
+
+
+def _as_text(value: Any) -> str | None:
+    """Text as it is; an id sent as a number, or anything else, as the JSON it was."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def inferred(chunks: list[Chunk]) -> Chunk:
+    """Values nobody documented, in the narrowest type that holds every one of them exactly.
+
+    Args:
+        chunks: The column in pieces; how it is cut makes no difference.
+
+    Returns:
+        An Arrow array, or a list where the values are of several kinds.
+    """
+    kinds = {chunk.type for chunk in chunks if not isinstance(chunk, list) and not pa.types.is_null(chunk.type)}
+    if any(isinstance(chunk, list) for chunk in chunks) or len(kinds) > 1:
+        return _inferred_values([value for chunk in chunks for value in _as_list(chunk)])
+    if not kinds:
+        return [None] * sum(map(len, chunks))
+    kind = kinds.pop()
+    array = pa.concat_arrays([chunk.cast(kind) for chunk in chunks])
+    return _maybe_times(array) if pa.types.is_string(kind) else array
+
+
+def _as_list(chunk: Chunk) -> list[Any]:
+    return chunk if isinstance(chunk, list) else chunk.to_pylist()
+
+
+def _maybe_times(texts: pa.Array) -> pa.Array:
+    """The instants, when each text is one; else the texts."""
+    pattern = f"^({ISO_TIME.pattern})$"
+    if not pc.all(pc.match_substring_regex(texts, pattern)).as_py():
+        return texts
+    instants, lost = _instants(texts)
+    return instants if not lost else texts
+
+
+def _inferred_values(values: list[Any]) -> Chunk:
+    present = [value for value in values if value is not None]
+    kinds = {type(value) for value in present}
+    if kinds == {str}:
+        texts = text_array(values)
+        return texts if isinstance(texts, list) else _maybe_times(texts)
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds == {int} and all(value in INT64 for value in present):
+        return pa.array(values, pa.int64())
+    if kinds and kinds <= {int, float} and float in kinds and all(_is_exact(value) for value in present):
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    return [_whole(value) for value in values]
+
+
+def _is_exact(number: int | float) -> bool:  # noqa: PYI041 - the difference is the point
+    return isinstance(number, float) or abs(number) <= EXACT_IN_FLOAT
+
+
+def _whole(value: Any) -> Any:
+    """JSON does not tell 1.0 from 1; beside values of other kinds a whole number is an integer."""
+    is_whole = type(value) is float and value.is_integer() and abs(value) < EXACT_IN_FLOAT
+    return int(value) if is_whole else value
