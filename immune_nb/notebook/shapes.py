@@ -58,7 +58,8 @@ IN_ADDRESS = re.compile(r"://[^/\s@:\"']{1,60}:(?P<value>[^/\s@\"']{6,})@")
 WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.(?P<value>eyJ[\w-]{8,})(?:\.[\w-]*)?")
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
 EMPTY_WORD = re.compile(
-    r"[<>{}$…]|[*]{3}|[x]{3}|\.\.\.|your|example|changeme|place[h]older|dummy|redacted|hidden|secret-?name", re.IGNORECASE
+    r"[<>{}$…]|[*]{3}|[x]{3}|\.\.\.|your|example|changeme|place[h]older|dummy|redacted|hidden|secret-?name",
+    re.IGNORECASE,
 )
 OURS = {
     HEADER: "an Authorization header",
