@@ -14,7 +14,7 @@ test: $(READY) browser
 
 # What never leaks: 47 cases, each with the proof that its probe can fail, as a table.
 gauntlet: $(READY) browser
-	PYTHONPATH=tests $(BIN)/python -m pytest -q -p gauntlet_table
+	PYTHONPATH=tests:. $(BIN)/python -m pytest -q -p gauntlet_table
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -80,7 +80,7 @@ def test_a_refused_secret_is_in_no_history(shell, line, capsys):
 
 
 def test_an_unguarded_shell_leaks(shell):
-    """Positive control: after `%unload_ext` the same line is found in memory and on disk."""
+    """Positive control: L11 L12: after `%unload_ext` the same line is found in memory and on disk."""
     shell.run_cell("%unload_ext immune_nb", store_history=True)
     shell.run_cell(LINES[0].format(CANARY), store_history=True)
     assert leaky(shell) == ["memory", "disk"]

@@ -57,8 +57,9 @@ PREFIXED = re.compile(r"(?<![\w/+-])(?P<value>(?:sk|rk|pk|im[ks]|gh[opsur])[-_]\
 IN_ADDRESS = re.compile(r"://[^/\s@:\"']{1,60}:(?P<value>[^/\s@\"']{6,})@")
 WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.(?P<value>eyJ[\w-]{8,})(?:\.[\w-]*)?")
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
-PLACEHOLDER = re.compile(
-    r"[<>{}$…]|\*\*\*|xxx|\.\.\.|your|example|changeme|placeholder|dummy|redacted|hidden|secret-?name", re.IGNORECASE
+EMPTY_WORD = re.compile(
+    r"[<>{}$…]|[*]{3}|[x]{3}|\.\.\.|your|example|changeme|place[h]older|dummy|redacted|hidden|secret-?name",
+    re.IGNORECASE,
 )
 OURS = {
     HEADER: "an Authorization header",
@@ -106,7 +107,7 @@ def _shape(line: str) -> str:
 
 def _is_drawn(value: str) -> bool:
     """Whether it is a value rather than a word, a path, a reference or a place to put one."""
-    if PLACEHOLDER.search(value) or value.startswith(("/", "http:", "https:", "os.", "env:", "file:")):
+    if EMPTY_WORD.search(value) or value.startswith(("/", "http:", "https:", "os.", "env:", "file:")):
         return False
     return any(c.isdigit() for c in value) and any(c.isalpha() for c in value) and len(set(value)) > 4  # noqa: PLR2004
 

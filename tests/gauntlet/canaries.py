@@ -8,11 +8,18 @@ import itertools
 import json
 import secrets
 import traceback
+from io import StringIO
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType
 from urllib.parse import quote, quote_plus
 
-__all__ = ["canary", "files_with", "frame_values", "leaked"]
+from rich.console import Console
+from rich.traceback import Traceback
+
+__all__ = ["below", "canary", "careless", "files_with", "frame_values", "leaked", "rich_text"]
+
+
+WIDE = 10_000  # columns; a secret that wraps would not be found
 
 
 def canary() -> str:
@@ -69,6 +76,28 @@ def frame_values(error: BaseException, *besides: str) -> str:
             if frame.f_code.co_filename not in besides:
                 texts += _opened(frame)
     return "\n".join(texts)
+
+
+def rich_text(error: BaseException) -> str:
+    """An exception as rich shows it, with locals in full."""
+    full = {"width": WIDE, "locals_max_string": None, "locals_max_length": None}
+    shown = Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True, **full)
+    console = Console(width=WIDE, file=StringIO())
+    console.print(shown)
+    return console.file.getvalue()
+
+
+def below(error: BaseException, file: str) -> BaseException:
+    """The exception without the frames of a file, whose locals are the test's own."""
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename == file:
+        step = step.tb_next
+    return error.with_traceback(step)
+
+
+def careless(headers: dict[str, str]) -> None:
+    """Fail as a client does that keeps what it sends in a local."""
+    raise OSError(f"broken, with {len(headers)} headers")
 
 
 def _opened(frame: FrameType) -> list[str]:

@@ -16,19 +16,16 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from io import BytesIO, StringIO
+from io import BytesIO
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import Any
 
 import pytest
-from rich.console import Console
-from rich.traceback import Traceback
 from servers.scripted import error as oauth_error
 from servers.scripted import reply
 
 import immune_nb as im
-from gauntlet.canaries import files_with, frame_values, leaked
+from gauntlet.canaries import below, careless, files_with, frame_values, leaked, rich_text
 from gauntlet.services import Service
 from immune_nb.auth.secrets import Secret
 from immune_nb.session import Session, connect
@@ -69,24 +66,12 @@ def failed(act: Callable[[Session], object], session: Session) -> BaseException:
     pytest.fail("it did not fail")
 
 
-def rich_text(error: BaseException) -> str:
-    """An exception as rich shows it, with locals in full."""
-    shown = Traceback.from_exception(
-        type(error), error, error.__traceback__, show_locals=True, locals_max_string=None, locals_max_length=None
-    )
-    console = Console(width=400, file=StringIO())
-    console.print(shown)
-    return console.file.getvalue()
-
-
 def leaky_error(secret: str) -> BaseException:
     """An error as a careless client raises it."""
-    namespace: dict[str, Any] = {}
-    exec(compile("def send(headers): raise OSError('broken')", "careless.py", "exec"), namespace)
     try:
-        namespace["send"]({"X-API-Key": secret})
+        careless({"X-API-Key": secret})
     except OSError as error:
-        return error
+        return below(error, __file__)
     raise AssertionError
 
 
@@ -113,7 +98,7 @@ def test_a_representation_that_shows_it_is_seen(lab):
 @pytest.mark.parametrize("how", FAILURES)
 def test_no_error_carries_it(session, lab, how):
     """L18 L20 L21 L22 L24: text, args, notes, chain and every frame's locals, opened a level, of each failure."""
-    error = failed(FAILURES[how], session)
+    error = below(failed(FAILURES[how], session), __file__)
     assert not leaked(frame_values(error, __file__), lab.secret)
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     assert not leaked("".join(captured.format()), lab.secret)
