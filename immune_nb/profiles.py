@@ -200,7 +200,7 @@ IMMUNE = Profile(
     check="/sensors",
 )
 IIINIT = Profile(
-    name="iiinit",
+    name="iiniit",
     base_url="https://api.iiniit.com",
     token_url="https://api.iiniit.com/oauth2/token",  # noqa: S106 - an address
     authorize_url="https://www.iiniit.com/auth/login",

@@ -146,7 +146,7 @@ def test_profiles_and_hosts_are_offered(panel):
     """Every known profile is in the list, with the host it would send to."""
     hosts = {profile["name"]: profile["host"] for profile in panel.profiles}
     assert hosts["immune"] == "api.immune.dev"
-    assert set(hosts) >= {"immune", "iiinit", "sandbox"}
+    assert set(hosts) >= {"immune", "iiniit", "sandbox"}
 
 
 def test_a_login_elsewhere_shows_after_refresh(panel, desk, sandbox):
