@@ -23,9 +23,9 @@ LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a real process is slow, whether it says so or not."""
+    """What needs a real process is slow, whether it says so or not; so is the gauntlet."""
     for item in items:
-        if "sandbox_process" in getattr(item, "fixturenames", ()):
+        if "sandbox_process" in getattr(item, "fixturenames", ()) or "gauntlet" in item.path.parts:
             item.add_marker(pytest.mark.slow)
 
 

@@ -75,6 +75,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_grows():
     """F11: a gigabyte in a megabyte is refused with less than 64 MB more memory; httpx takes a smaller one whole."""
 

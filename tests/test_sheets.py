@@ -77,7 +77,7 @@ tame_page = st.builds(lambda a, b: {**columns, "a": a, "b": b}, kind, kind).flat
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(wild, st.lists(st.integers(0, 6), max_size=3), st.sampled_from([ANY, READINGS]))
 @example([{"a": 1.0}, {"a": "x"}], [1], ANY)
 @example([{"a": 2**53 + 1}, {"a": 0.5}], [1], ANY)
@@ -88,7 +88,7 @@ def test_any_rows_in_any_pages_make_the_same_frame(rows, cuts, schema):
     assert_same(through(pages(rows, cuts), schema), exactly(rows, schema))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(tame_page, max_size=4), st.sampled_from([ANY, READINGS, ALERTS]), st.booleans())
 def test_pages_that_drift_make_the_same_frame(drifting, schema, ascii_only):
     """F34: a column of whole numbers on one page and text on the next, new fields, missing ones."""

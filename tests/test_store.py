@@ -203,6 +203,7 @@ for day in range(40):
 """
 
 
+@pytest.mark.slow
 def test_several_kernels_may_write_at_once(folder):
     """Three processes keep the same days: every file is whole at the end."""
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder)]) for _ in range(3)]

@@ -84,7 +84,7 @@ instants = st.lists(steps, min_size=0, max_size=150).map(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     instants,
     st.sampled_from(["asc", "desc"]),
