@@ -13,19 +13,24 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 import immune_nb as im
 from immune_nb.auth.chain import find_credentials
 from immune_nb.session import Session
 
+settings.register_profile("untimed", deadline=None)  # speed is for the benchmark
+settings.load_profile("untimed")
+REAL_PARTS = ("test_audit", "test_doctor", "test_faults", "test_history", "test_sandbox", "test_servers")
+REAL_PARTS += tuple(path.stem for path in (Path(__file__).parent / "gauntlet").glob("test_*.py"))
 CONTROL = httpx.Client(trust_env=False, verify=False)  # loopback: no proxy, and no certificates to load
 LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_URL", "_TOKEN_URL")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a real process is slow, whether it says so or not; so is the gauntlet."""
+    """What needs real processes, servers, shells or disks is slow, whether it says so or not."""
     for item in items:
-        if "sandbox_process" in getattr(item, "fixturenames", ()) or "gauntlet" in item.path.parts:
+        if "sandbox_process" in getattr(item, "fixturenames", ()) or item.path.stem.startswith(REAL_PARTS):
             item.add_marker(pytest.mark.slow)
 
 
