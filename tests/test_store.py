@@ -166,6 +166,31 @@ def test_a_miscounted_list_is_not_kept(folder):
     assert not list(folder.glob("*/*.parquet"))
 
 
+@pytest.mark.parametrize("fails_at", [3, 5, 9, 20, 40])
+def test_what_broke_off_behind_the_cursor_keeps_no_holes(fails_at):
+    """A server that does not filter is followed by its cursor, and fails there: nothing false is left behind."""
+    unfiltered, server, seen = plant(filters=False), plant(), []
+
+    def failing(request):
+        seen.append(request)
+        return httpx.Response(503) if len(seen) > fails_at else unfiltered(request)
+
+    ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY), "cache": True}
+    with pytest.raises(im.IncompleteError):
+        session(failing, Clock()).readings(**ask)
+    frame = session(server, Clock()).readings(**ask)
+    assert sorted(frame["id"]) == server.truth(BEGIN, BEGIN + 9 * DAY)
+
+
+def test_rows_without_an_instant_are_not_lost_to_the_store():
+    """They belong to no day: such a list is not kept, and is whole every time."""
+    rows = [{"id": "a", "timestamp": iso(BEGIN)}, {"id": "b", "timestamp": None}]
+    server = lambda request: httpx.Response(200, json={"data": rows, "has_more": False, "total_count": 2})  # noqa: E731
+    for _ in range(2):
+        frame = session(server, Clock()).readings(start=iso(BEGIN), end=iso(BEGIN + DAY), cache=True)
+        assert sorted(frame["id"]) == ["a", "b"]
+
+
 def test_another_sensor_filter_or_login_is_another_shelf():
     """What one question kept is no answer to another."""
     server, clock = plant(), Clock()

@@ -194,7 +194,7 @@ class Harvest:
     def _remember(self, errand: _Errand, step: Step, page: Page, kept: Kept) -> None:
         """How to go on if windows fail: every page so far as it came, and the step to the next."""
         crop = self.crops[errand.of]
-        plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals))
+        plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals), done=list(crop.done))
         plain.add(errand.window, page, kept, counts=True)
         self._without[errand.of] = plain, replace(errand.onward(step), plainly=True)
 

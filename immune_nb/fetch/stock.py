@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from immune_nb.fetch.crops import Crop, Listing
 from immune_nb.fetch.windows import Window
 from immune_nb.frames.decode import Part, days_of, instants_of
+from immune_nb.frames.instants import MISSING
 from immune_nb.frames.parquet import joined
 from immune_nb.frames.store import DAY, Shelf, Store, Stored
 from immune_nb.profiles import Profile, cache_folder
@@ -68,6 +69,8 @@ class Stock:
         if self.shelf is None:
             return
         for listing, crop in zip(self.missing[: self.whole], fetched, strict=False):
+            if any((instants_of(part) == MISSING).any() for part in crop.parts.values()):
+                continue  # a row without an instant is of no day, and must not get lost
             days = list(_covered(listing.within, crop))
             by_day: dict[int, list[Part]] = {day: [] for day in days}
             for part in crop.ordered():
