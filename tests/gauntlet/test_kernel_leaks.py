@@ -106,8 +106,10 @@ class Kernel:
         """All that the second front end has heard up to now."""
         self.run(f"print('mark', {mark!r})")
         heard: list[dict] = []
-        while not heard or f"mark {mark}\n" not in heard[-1]["content"].get("text", ""):  # logs may share the message
+        said = ""
+        while f"mark {mark}\n" not in said:  # a line may come in pieces, or together with a log's
             heard.append(self.witness.get_iopub_msg(timeout=60))
+            said += heard[-1]["content"].get("text", "")
         return heard
 
 
