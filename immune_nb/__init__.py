@@ -71,15 +71,15 @@ def connect(
 ) -> Session:
     """Log in to an API, and make that the current session of this kernel.
 
-    Args and errors are those of `immune_nb.session.connect`. With no credential given, the environment's is used.
+    Args and errors are those of `immune_nb.connecting.connect`. With no credential given, the environment's is used.
     """
-    from immune_nb import session, sessions
+    from immune_nb import connecting, sessions
     from immune_nb.auth.secrets import Secret
 
     key, bearer = Secret.sealed(api_key, "API key"), Secret.sealed(token, "access token")
     secret = Secret.sealed(client_secret, "client secret")
     del api_key, token, client_secret  # the traceback of a refusal would show them
-    login = session.connect(
+    login = connecting.connect(
         profile,
         api_key=key,
         token=bearer,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
 from typing import NoReturn
 
 from immune_nb.auth import keep
@@ -16,13 +13,13 @@ from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.login import Login, log_in
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
-from immune_nb.errors import ConfigError, ImmuneError, NoCredentialsError
+from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
-from immune_nb.profiles import Profile, find_profile
+from immune_nb.profiles import Profile
 from immune_nb.queries import Queries
 from immune_nb.status import Status
 
-__all__ = ["Session", "connect"]
+__all__ = ["Session"]
 
 
 class Session(Queries):
@@ -208,85 +205,6 @@ class Session(Queries):
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("A login cannot be pickled or copied.")
-
-
-def connect(
-    profile: str | Profile = "immune",
-    *,
-    api_key: str | Secret | None = None,
-    token: str | Secret | None = None,
-    client_id: str | None = None,
-    client_secret: str | Secret | None = None,
-    scopes: Sequence[str] | None = None,
-    method: str | None = None,
-    remember: bool = False,
-    environ: Mapping[str, str] | None = None,
-) -> Session:
-    """Log in to an API.
-
-    Args:
-        profile: A profile's name, or a profile.
-        api_key: An API key.
-        token: A ready access token.
-        client_id: OAuth client id, with `client_secret`.
-        client_secret: OAuth client secret.
-        scopes: Scopes to ask for, instead of the profile's.
-        method: Take only this kind from the chain: ``key``, ``token``, ``client``, ``browser`` or ``device``.
-        remember: Keep the login beyond this kernel; see `Session.remember`.
-        environ: Environment variables; `os.environ` when not given.
-
-    Returns:
-        A session, tried against the service where the profile names a cheap way.
-
-    Raises:
-        ConfigError: A setting is missing or malformed.
-        NoCredentialsError: There is nothing to log in with; the message names the variables that would help.
-        LoginRejectedError: The service refuses the login.
-        ServiceError: The service does not answer.
-
-    Source:
-        api-contract 1.1 and 2; ``POST`` to the token endpoint (RFC 6749 4.4)
-    """
-    look = partial(
-        find_credentials,
-        method=method,
-        api_key=Secret.sealed(api_key, "API key"),
-        token=Secret.sealed(token, "access token"),
-        client_id=client_id,
-        client_secret=Secret.sealed(client_secret, "client secret"),
-    )
-    del api_key, token, client_secret  # the traceback of what follows would show them
-    found = _find(profile, environ, scopes, look)
-    del environ  # and that
-    if isinstance(found, ImmuneError):
-        raise found
-    where, who = found
-    session = Session(where, who)
-    try:
-        session.verify()
-        if remember:
-            session.remember()
-    except BaseException:
-        session.close()
-        raise
-    return session
-
-
-def _find(
-    profile: str | Profile,
-    environ: Mapping[str, str] | None,
-    scopes: Sequence[str] | None,
-    look: Callable[[Profile, Mapping[str, str]], Credentials],
-) -> tuple[Profile, Credentials] | ImmuneError:
-    """Where and who; an error without its frames, as those know the environment."""
-    environ = os.environ if environ is None else environ
-    try:
-        where = find_profile(profile, environ) if isinstance(profile, str) else profile
-        where = where if scopes is None else replace(where, scopes=tuple(scopes))
-        return where, look(where, environ)
-    except ImmuneError as error:
-        error.__context__ = None
-        return error.with_traceback(None)
 
 
 def _account(login: Login) -> str:

@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 from immune_nb.notebook import manual
 from immune_nb.notebook.arguments import Request, parse
 from immune_nb.notebook.refusal import carries_secret
-from immune_nb.notebook.vocabulary import COMMANDS
+from immune_nb.notebook.subcommands import COMMANDS
 
 NOON = datetime(2024, 1, 20, 12, tzinfo=UTC)
 IDS = ["vib_001", "temp_001"]

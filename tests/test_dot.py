@@ -9,8 +9,8 @@ from servers.dot import running
 from servers.visitor import visiting
 
 import immune_nb as im
+from immune_nb.connecting import connect
 from immune_nb.pending import PendingLogin
-from immune_nb.session import connect
 
 pytestmark = pytest.mark.slow
 

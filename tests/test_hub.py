@@ -7,7 +7,7 @@ from servers.hub import running
 
 import immune_nb as im
 from immune_nb.auth.hub import upstream_token
-from immune_nb.session import connect
+from immune_nb.connecting import connect
 
 pytestmark = pytest.mark.slow
 

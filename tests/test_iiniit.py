@@ -11,8 +11,8 @@ from conftest import Sandbox
 from servers.visitor import visiting
 
 import immune_nb as im
+from immune_nb.connecting import connect
 from immune_nb.pending import PendingLogin
-from immune_nb.session import connect
 
 
 @pytest.fixture(scope="module")

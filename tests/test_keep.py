@@ -15,7 +15,7 @@ from immune_nb.auth import keep
 from immune_nb.auth.chain import find_credentials
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
-from immune_nb.session import connect
+from immune_nb.connecting import connect
 
 CANARY = "canary-91c3f0"
 PROFILE = im.Profile("lab", "https://lab.example", token_url="https://lab.example/t")

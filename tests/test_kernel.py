@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from notebook_fixtures import leaks
 from servers.visitor import visiting
 
-from immune_nb.session import connect
+from immune_nb.connecting import connect
 
 pytestmark = pytest.mark.slow
 

@@ -151,7 +151,7 @@ def test_profiles_and_hosts_are_offered(panel):
 
 def test_a_login_elsewhere_shows_after_refresh(panel, desk, sandbox):
     """A login by line or by Python turns up in the panel."""
-    from immune_nb.session import connect
+    from immune_nb.connecting import connect
 
     desk.sessions.add(connect(sandbox.profile, api_key=sandbox.api_key))
     panel.refresh()

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 import immune_nb as im
-from immune_nb.session import Session, connect
+from immune_nb.connecting import connect
+from immune_nb.session import Session
 from immune_nb.sessions import Sessions, sessions_of
 
 

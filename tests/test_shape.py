@@ -20,6 +20,7 @@ FLOORS = {
     "queries": 4,
     "status": 4,
     "session": 5,
+    "connecting": 5,
     "sessions": 5,
     "pending": 5,
     "notebook": 6,
@@ -28,6 +29,7 @@ FLOORS = {
 }
 BESIDE = {
     ("queries", "answers"),
+    ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
     ("frames", "errors"),
@@ -214,7 +216,7 @@ def test_every_test_says_what_it_proves():
 @pytest.mark.parametrize(
     ("room", "text", "check"),
     [
-        ("errors", "from immune_nb.session import connect", arrows_up),
+        ("errors", "from immune_nb.connecting import connect", arrows_up),
         ("frames.decode", "def f():\n    from ..fetch import client", arrows_up),
         ("notebook.magic", "import immune_nb.sandbox.app", arrows_up),
         ("sandbox.app", "from immune_nb import profiles", arrows_up),

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from IPython.core.error import UsageError
 
 from .refusal import refuse_secrets
+from .subcommands import COMMANDS, command_named
 from .variables import Namespace, value_of
-from .vocabulary import COMMANDS, HELP, Command, Option, command_named
+from .vocabulary import HELP, Command, Option
 from .words import Word, split
 
 __all__ = ["Request", "parse"]

@@ -133,7 +133,7 @@ class Desk:
         Raises:
             ImmuneError: There is nothing to log in with, or it is refused, or nobody answers.
         """
-        from immune_nb.session import connect
+        from immune_nb.connecting import connect
 
         if attempt.secret is None and self.has_own_sandbox(attempt.profile):
             attempt = self._own(attempt)

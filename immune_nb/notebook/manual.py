@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .vocabulary import COMMANDS, HELP, Command, Option
+from .subcommands import COMMANDS
+from .vocabulary import HELP, Command, Option
 
 __all__ = ["overview", "page"]
 

@@ -16,8 +16,8 @@ from servers.scripted import Answer, error, html, redirect, reply, token
 import immune_nb as im
 from gauntlet.canaries import below, canary, careless, frame_values, leaked, rich_text
 from gauntlet.services import Service
+from immune_nb.connecting import connect
 from immune_nb.notebook.arguments import parse
-from immune_nb.session import connect
 
 KINDS = ["api_key", "token", "client_secret"]
 

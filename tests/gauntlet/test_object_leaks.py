@@ -28,7 +28,8 @@ import immune_nb as im
 from gauntlet.canaries import below, careless, files_with, frame_values, leaked, rich_text
 from gauntlet.services import Service
 from immune_nb.auth.secrets import Secret
-from immune_nb.session import Session, connect
+from immune_nb.connecting import connect
+from immune_nb.session import Session
 
 KINDS = ["key", "token", "client"]
 FAILURES: dict[str, Callable[[Session], object]] = {
@@ -384,9 +385,9 @@ def test_no_thread_is_left(session):
 def test_the_package_ships_no_secret_in_what_it_inserts():
     """L01: no snippet we show or insert has a place for a secret in it; with control."""
     texts = [path.read_text(encoding="utf-8") for path in Path(im.__file__).parent.rglob("*.js")]
-    from immune_nb.notebook import manual, vocabulary
+    from immune_nb.notebook import manual, subcommands
 
-    texts += [manual.overview(), *(manual.page(command) for command in vocabulary.COMMANDS)]
+    texts += [manual.overview(), *(manual.page(command) for command in subcommands.COMMANDS)]
     from immune_nb.notebook.refusal import carries_secret
 
     lines = [line for text in texts for line in text.splitlines() if "%immune" in line]

@@ -26,7 +26,8 @@ from gauntlet.services import PLACES, Service
 from immune_nb.auth import keep
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.secrets import Secret
-from immune_nb.session import Session, connect
+from immune_nb.connecting import connect
+from immune_nb.session import Session
 
 KINDS = ["key", "token", "client"]
 
