@@ -274,10 +274,14 @@ class Queries:
         Source:
             Any endpoint
         """
-        if self.profile.read_only and method.upper() not in SAFE_METHODS:
-            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
+        if method.upper() not in SAFE_METHODS:
+            self._may_write(method)
         sent = None if form is None else as_params(form)
         return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
+
+    def _may_write(self, method: str) -> None:
+        if self.profile.read_only:
+            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
 
     def _answer(
         self, path: str, schema: Schema, each: Sequence[Params], *, limit: int | None, partial: bool

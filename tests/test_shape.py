@@ -19,6 +19,10 @@ FLOORS = {
     "fetch": 3,
     "answers": 4,
     "queries": 4,
+    "writes": 4,
+    "deliveries": 4,
+    "replies": 4,
+    "webhooks": 4,
     "status": 4,
     "session": 5,
     "connecting": 5,
@@ -30,6 +34,11 @@ FLOORS = {
 }
 BESIDE = {
     ("queries", "answers"),
+    ("writes", "queries"),
+    ("writes", "deliveries"),
+    ("writes", "replies"),
+    ("writes", "webhooks"),
+    ("webhooks", "replies"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
