@@ -275,11 +275,12 @@ class Queries:
             Any endpoint
         """
         if method.upper() not in SAFE_METHODS:
-            self._may_write(method)
+            self.refuse_if_read_only(method)
         sent = None if form is None else as_params(form)
         return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
 
-    def _may_write(self, method: str) -> None:
+    def refuse_if_read_only(self, method: str) -> None:
+        """Raise `QueryError` when the profile is marked read-only, as every request does that changes something."""
         if self.profile.read_only:
             raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
 

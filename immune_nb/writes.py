@@ -71,7 +71,7 @@ class Writes(Queries):
 
         if type(batch) is not int or batch < 1:
             raise QueryError(f"batch is {quoted(batch, 60)}.", hint="Give a whole number above 0.")
-        self._may_write("POST")
+        self.refuse_if_read_only("POST")
         given, path = submission_of(readings), self.profile.paths["readings"]
         rows, alone = given.rows, batch == 1 or len(given.rows) == 1
         path = path if alone else f"{path}/batch"
@@ -104,7 +104,7 @@ class Writes(Queries):
         """
         from immune_nb.frames.submission import ids_of
 
-        self._may_write("PATCH")
+        self.refuse_if_read_only("PATCH")
         if comment is not None and not isinstance(comment, str):
             raise QueryError(f"comment is {quoted(comment, 60)}, which is no text.")
         ids = as_ids(ids_of(alert))

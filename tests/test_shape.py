@@ -65,6 +65,7 @@ FENCES = {
     "uvicorn": {"sandbox"},
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
+    "yaml": {"notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

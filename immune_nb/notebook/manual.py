@@ -20,13 +20,14 @@ def overview() -> str:
   %immune readings {{ids}} --start $noon         {{name}} and $name pass Python objects
   %immune readings vib_001 --out df            or df << readings …, to fill a variable
   %immune alerts severity=critical;            ; shows nothing, -q leaves the footer out
+  %%immune post /alert-rules                   the cell below is the body, in JSON or YAML
 
 %immune SUBCOMMAND --help tells more."""
 
 
 def page(command: Command) -> str:
     """One subcommand's help."""
-    usage = f"%immune {command.name}"
+    usage = f"{'%%' if command.body else '%'}immune {command.name}"
     if command.words:
         word = "|".join(command.choices) or command.words
         word += "…" if command.most is None else ""

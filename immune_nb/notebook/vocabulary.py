@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["HELP", "PROFILE", "QUERY", "RANGE", "Command", "Option"]
+__all__ = ["HELP", "PROFILE", "QUERY", "RANGE", "WRITE", "Command", "Option"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Command:
         options: Its own options; every subcommand also takes ``--help``.
         filters: Whether it takes ``name=value``, sent to the API as they stand.
         examples: Lines that work.
+        also: A shorter name.
+        body: Whether it takes a cell body, as ``%%immune``.
     """
 
     name: str
@@ -61,6 +63,8 @@ class Command:
     options: tuple[Option, ...] = ()
     filters: bool = False
     examples: tuple[str, ...] = ()
+    also: str = ""
+    body: bool = False
 
 
 HELP = Option("--help", "show this", short="-h")
@@ -70,11 +74,20 @@ RANGE = (
     Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True),
     Option("--end", "last instant, not included", "TIME", asks=True),
 )
+SHOWN = (
+    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
+    Option("--quiet", "no footer", short="-q"),
+    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+)
 QUERY = (
     Option("--limit", "at most so many rows", "N", kind="count", asks=True),
     Option("--partial", "accept an answer that is not whole", asks=True),
     PROFILE,
-    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
-    Option("--quiet", "no footer", short="-q"),
-    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+    *SHOWN,
+)
+WRITE = (
+    Option("--yes", "do not ask: for scripts"),
+    Option("--dry-run", "show what would be sent, and send nothing"),
+    PROFILE,
+    *SHOWN,
 )
