@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from immune_nb.fetch.client import Reply
+    from immune_nb.profiles import Profile
 
-__all__ = ["BATCH", "Writes"]
+__all__ = ["ACKNOWLEDGED", "BATCH", "Writes", "submit_path"]
 
 BATCH = 500  # the largest one is undocumented (api-contract 1.3): half of the largest page
 ACKNOWLEDGED = "acknowledged"
@@ -72,9 +73,9 @@ class Writes(Queries):
         if type(batch) is not int or batch < 1:
             raise QueryError(f"batch is {quoted(batch, 60)}.", hint="Give a whole number above 0.")
         self.refuse_if_read_only("POST")
-        given, path = submission_of(readings), self.profile.paths["readings"]
+        given = submission_of(readings)
         rows, alone = given.rows, batch == 1 or len(given.rows) == 1
-        path = path if alone else f"{path}/batch"
+        path = submit_path(self.profile, alone=alone)
 
         def send(start: int, stop: int) -> list[Outcome]:
             body = rows[start] if alone else {"readings": rows[start:stop]}
@@ -254,6 +255,12 @@ class Writes(Queries):
             seconds=time.perf_counter() - began,
             now=self._clock(),
         )
+
+
+def submit_path(profile: Profile, *, alone: bool) -> str:
+    """Where readings are submitted: one alone, or several; a profile may name another ``readings_batch``."""
+    path = profile.paths["readings"]
+    return path if alone else profile.paths.get("readings_batch", f"{path}/batch")
 
 
 def _acknowledged(name: str, reply: Reply) -> Outcome:

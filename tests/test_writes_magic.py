@@ -88,7 +88,7 @@ def test_where_nobody_can_be_asked_nothing_is_sent(logged_in, sandbox, cell):
         ("%immune delete /alert-rules/r1 --dry-run", ("DELETE http", "no body")),
         ("%%immune post /x --form --dry-run\nurl: http://h\nevents[]: [a, b]", ("events[] = a", "events[] = b")),
         ("%immune submit {frame} --dry-run", ("/v1/readings/batch", "2 readings, 1 sensor, 1 request", '"vib_001"')),
-        ("%immune ack a1 a2 --comment seen --dry-run", ("PATCH http", "2 alerts: a1, a2", "comment: seen")),
+        ("%immune ack a1 a2 --comment seen --dry-run", ("PATCH http", "2 alerts: a1, a2", '"comment": "seen"')),
     ],
 )  # fmt: skip
 def test_a_dry_run_shows_what_would_be_sent(logged_in, sandbox, cell, words):

@@ -32,7 +32,7 @@ MULTI_STATUS = 207
 def submit(desk: Desk, request: Request) -> pd.DataFrame | None:
     """``%immune submit``."""
     from immune_nb.frames.submission import submission_of
-    from immune_nb.writes import BATCH
+    from immune_nb.writes import BATCH, submit_path
 
     given: Any = request.words[0]
     batch = int(str(request.options.get("batch", BATCH)))
@@ -42,11 +42,10 @@ def submit(desk: Desk, request: Request) -> pd.DataFrame | None:
         given = list(given)  # it is looked at twice
     session, rows = session_for(desk, request.text("profile")), submission_of(given).rows
     parts, sensors = -(-len(rows) // batch), len({row["sensor_id"] for row in rows})
-    path = session.profile.paths["readings"]
-    alone = len(rows) == 1 or batch == 1
+    path = submit_path(session.profile, alone=len(rows) == 1 or batch == 1)
     preview = "\n".join(
         [
-            _first_line(session, "POST", path if alone else f"{path}/batch", {}),
+            _first_line(session, "POST", path, {}),
             ", ".join([_counted(len(rows), "reading"), _counted(sensors, "sensor"), _counted(parts, "request")]),
             *(json.dumps(row, ensure_ascii=False) for row in rows[:3]),
             *(["…"] if len(rows) > 3 else []),  # noqa: PLR2004 - as above
@@ -60,17 +59,15 @@ def submit(desk: Desk, request: Request) -> pd.DataFrame | None:
 def acknowledge(desk: Desk, request: Request) -> pd.DataFrame | None:
     """``%immune acknowledge``."""
     from immune_nb.frames.submission import ids_of
+    from immune_nb.writes import ACKNOWLEDGED
 
     ids = [name for word in request.words for name in _listed(ids_of(word))]
     comment = request.text("comment")
     session = session_for(desk, request.text("profile"))
-    preview = "\n".join(
-        [
-            _first_line(session, "PATCH", f"{session.profile.paths['alerts']}/{{id}}", {}),
-            f"{_counted(len(ids), 'alert')}: {', '.join(map(str, ids[:ROWS]))}{', …' if len(ids) > ROWS else ''}",
-            *([f"comment: {comment}"] if comment else []),
-        ]
-    )
+    path = f"{session.profile.paths['alerts']}/{ids[0] if len(ids) == 1 else '{id}'}"
+    body = {"status": ACKNOWLEDGED} | ({} if comment is None else {"comment": comment})
+    named = f"{_counted(len(ids), 'alert')}: {', '.join(map(str, ids[:ROWS]))}{', …' if len(ids) > ROWS else ''}"
+    preview = "\n".join([_first_line(session, "PATCH", path, {}), named, _shown(body, None)])
     if not _agreed(desk, request, session, "PATCH", preview):
         return None
     return _outcomes(lambda: session.acknowledge(ids, comment=comment))
