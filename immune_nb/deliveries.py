@@ -42,6 +42,11 @@ class Delivery:
         return all(outcome.status == ACCEPTED for outcome in self.outcomes)
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether of some row nobody knows."""
+        return any(outcome.status == UNKNOWN for outcome in self.outcomes)
+
+    @property
     def left_nothing(self) -> bool:
         """Whether it is certain that the service has not a row of it, for one reason."""
         return self.cause is not None and not any(o.status in (ACCEPTED, UNKNOWN) for o in self.outcomes)

@@ -220,9 +220,10 @@ class Writes(Queries):
         frame = self._outcomes(done, where, index, began)
         if done.is_whole:
             return frame
+        doubt = " An unknown one may be there: look before you send it again." if done.is_doubtful else ""
         error = IncompleteError(
             f"{where}: of the {what}, {done}.",
-            hint="What became of each is in .frame of this error; look before you send an unknown one again.",
+            hint=f"What became of each is in .frame of this error.{doubt}",
             frame=frame,
         )
         raise error from done.cause

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import httpx
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from servers.scripted import Answer, reply, scripted
 
 import immune_nb as im
@@ -87,9 +89,9 @@ def test_one_reading_goes_alone(sandbox, session):
 def test_one_bad_row_sends_nothing(sandbox, session):
     """Validation comes before the first request, in every form of input; the batch size is checked too."""
     bad = readings(3, value=[1.0, float("nan"), 1.0])
-    for given in (bad, bad.to_dict("records"), bad.iloc[1].to_dict()):
+    for wrong in (bad, bad.to_dict("records"), bad.iloc[1].to_dict()):
         with pytest.raises(im.QueryError, match="row [01]: value is missing"):
-            session.submit(given)
+            session.submit(wrong)
     for batch in (0, -1, True, 1.5, "many"):
         with pytest.raises(im.QueryError, match="batch"):
             session.submit(readings(1), batch=batch)
@@ -222,6 +224,80 @@ def test_a_timeout_leaves_the_rows_unknown(sandbox):
     sandbox.breaks()
     assert kept(session, frame) == 20
     session.close()
+
+
+class Moody:
+    """A service that treats each request as the next of its moods says, and notes which rows it took."""
+
+    def __init__(self, moods):
+        self.moods, self.taken, self.met = list(moods), [], []
+
+    def __call__(self, request):
+        body = json.loads(request.content)
+        rows = [row["sensor_id"] for row in body.get("readings", [body])]
+        mood = self.moods.pop(0) if self.moods else "ok"
+        if mood != "too large":
+            self.met += rows
+        if mood in ("ok", "breaks after", "slow", "cut"):
+            self.taken += rows
+        if mood == "some":
+            self.taken += rows[::2]
+        return self.answer(mood, rows)
+
+    def answer(self, mood, rows):
+        ok, no = {"status": "accepted", "id": "r"}, {"status": "rejected", "error": {"message": "no"}}
+        match mood:
+            case "breaks before" | "breaks after":
+                raise httpx.ReadError("broken")
+            case "slow":
+                raise httpx.ReadTimeout("slow")
+            case "unreachable":
+                raise httpx.ConnectError("nobody")
+            case "cut":
+                return httpx.Response(201, content=b'{"data": [', headers={"content-type": "application/json"})
+            case "some":
+                return httpx.Response(207, json={"data": [no if n % 2 else ok for n in range(len(rows))]})
+            case int():
+                return httpx.Response(mood, json={"error": {"message": "no"}})
+        return httpx.Response(413 if mood == "too large" else 201)
+
+
+MOODS = ["ok", "ok", "some", "breaks before", "breaks after", "slow", "unreachable", "cut", "too large"]
+MOODS += [400, 403, 404, 422, 429, 500, 503]
+
+
+@given(st.lists(st.sampled_from(MOODS), max_size=6), st.integers(1, 12), st.integers(1, 5))
+def test_whatever_happens_no_row_is_sent_twice_and_no_word_is_false(moods, count, batch):
+    """Against any sequence of failures: what is called accepted is there, what is called refused or unsent is not."""
+    service, names = Moody(moods), [f"s{n}" for n in range(count)]
+    profile = im.Profile("lab", "https://api.example")
+    who = find_credentials(profile, {}, api_key="k")
+    session = Session(profile, who, transport=httpx.MockTransport(service), sleep=lambda seconds: None)
+    frame = pd.DataFrame({"sensor_id": names, "value": 1.0, "unit": "u", "timestamp": DAY})
+    try:
+        states = session.submit(frame, batch=batch)["status"].tolist()
+    except im.IncompleteError as error:
+        states = error.frame["status"].tolist()
+    except im.ImmuneError:
+        states = ["rejected"] * count
+    session.close()
+    assert len(service.met) == len(set(service.met))
+    assert len(service.taken) == len(set(service.taken))
+    said = dict(zip(names, states, strict=True))
+    assert all(name in service.taken for name, word in said.items() if word == "accepted")
+    assert not any(name in service.taken for name, word in said.items() if word in ("rejected", "unsent"))
+
+
+def test_a_pause_longer_than_a_query_may_take_leaves_the_rest_unsent():
+    """The service allows no call for ten minutes after the first batch: the second never leaves, and says why."""
+    with scripted() as server:
+        limits = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "600"}
+        server.says("/readings/batch", reply({}, 201, **limits))
+        told, error = broken(at(server.origin), readings(6), batch=3)
+        assert told["status"].tolist() == ["accepted"] * 3 + ["unsent"] * 3
+        assert "allows no more calls" in str(error)
+        assert "unknown" not in str(error)
+        assert len(server.requests) == 1
 
 
 def test_a_service_that_is_not_there_took_nothing():
