@@ -12,6 +12,7 @@ from IPython.core.error import UsageError
 from jupyter_client import BlockingKernelClient, KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_fixtures import leaks
 from servers.scripted import Answer, reply, scripted
 from test_magic import Shell, logged_in, shell
 
@@ -225,6 +226,30 @@ def test_a_secret_that_the_service_hands_out_is_not_shown(logged_in):
     assert secret.startswith("whsec_")
     assert secret not in said
     assert "&lt;secret: hidden&gt;" in said
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%immune post /x {switch}\nnote: $innocent",
+        "%%immune post /x {switch}\na: [{{b: $listed}}]",
+        "%immune delete /x/{{innocent}} {switch}",
+        "%immune delete /x note={{innocent}} {switch}",
+        '%immune ack a1 --comment "{{innocent}}" {switch}',
+    ],
+)
+@pytest.mark.parametrize("switch", ["--yes", "--dry-run"])
+def test_the_logins_own_credential_is_neither_shown_nor_sent(logged_in, sandbox, cell, switch):
+    """In a variable with an innocent name it would be in the preview, which is saved with the notebook."""
+    logged_in.ip.user_ns |= {"innocent": f"see {sandbox.api_key}", "listed": [sandbox.api_key]}
+    logged_in.capture.readouterr()
+    assert "credential of the login" in refused(logged_in, cell.format(switch=switch))
+    said = logged_in.capture.readouterr()
+    assert not leaks(said.out + said.err, sandbox.api_key)
+    assert writes(sandbox) == []
+    logged_in.ip.user_ns["innocent"] = "another text"  # positive control: the same line with another value is shown
+    logged_in.ip.user_ns["listed"] = ["another text"]
+    assert "another" in logged_in.shown(cell.format(switch="--dry-run"))
 
 
 class Person:

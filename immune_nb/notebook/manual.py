@@ -7,6 +7,11 @@ from .vocabulary import HELP, Command, Option
 
 __all__ = ["overview", "page"]
 
+BODY = """ It shows what it would send, and asks.
+
+The body is JSON or YAML; a value that is $name alone is that Python variable, and $$ at its start is a dollar. Dates
+and times stay text. Without a body, write %immune on a line of its own."""
+
 
 def overview() -> str:
     """What `%immune` can do, one line per subcommand, and how lines are written."""
@@ -37,7 +42,8 @@ def page(command: Command) -> str:
     width = max(len(left) for left, _ in rows)
     listed = "\n".join(f"  {left:<{width}}  {text}" for left, text in rows)
     examples = "\n".join(f"  {example}" for example in command.examples)
-    return f"{usage} [options]\n\n{command.help[0].upper()}{command.help[1:]}.\n\n{listed}\n\nExamples\n{examples}"
+    about = f"{command.help[0].upper()}{command.help[1:]}.{BODY if command.body else ''}"
+    return f"{usage} [options]\n\n{about}\n\n{listed}\n\nExamples\n{examples}"
 
 
 def _left(option: Option) -> str:

@@ -6,14 +6,12 @@ from .vocabulary import PROFILE, QUERY, RANGE, WRITE, Command, Option
 
 __all__ = ["COMMANDS", "command_named"]
 
-BODY = "the cell below is the body, JSON or YAML; a value that is $name alone is that variable"
-
 
 def _verb(name: str, *examples: str) -> Command:
     """A way to change something at any address."""
     return Command(
         name,
-        f"send a {name.upper()} to any address of the API; {BODY}",
+        f"{name.upper()} to any address of the API, with the cell below as the body",
         "PATH",
         1,
         1,
@@ -116,7 +114,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "acknowledge",
-        "acknowledge alerts: ids, or a frame of alerts",
+        "acknowledge alerts: ids, or a frame of alerts; ack for short",
         "ALERT",
         1,
         None,

@@ -12,6 +12,7 @@ from immune_nb.errors import ConfigError, IncompleteError, QueryError
 from immune_nb.fetch.parameters import as_params
 
 from .show import Note, Table, show
+from .spellings import finder
 from .surroundings import person_can_act
 from .ways_in import session_for
 
@@ -64,6 +65,7 @@ def acknowledge(desk: Desk, request: Request) -> pd.DataFrame | None:
     ids = [name for word in request.words for name in _listed(ids_of(word))]
     comment = request.text("comment")
     session = session_for(desk, request.text("profile"))
+    _refuse_held(session, comment)
     path = f"{session.profile.paths['alerts']}/{ids[0] if len(ids) == 1 else '{id}'}"
     body = {"status": ACKNOWLEDGED} | ({} if comment is None else {"comment": comment})
     named = f"{_counted(len(ids), 'alert')}: {', '.join(map(str, ids[:ROWS]))}{', …' if len(ids) > ROWS else ''}"
@@ -82,6 +84,7 @@ def send(desk: Desk, request: Request) -> pd.DataFrame | None:
     form = _form(body) if request.given("form") else None
     filters: Mapping[str, Any] = request.filters
     session = session_for(desk, request.text("profile"))
+    _refuse_held(session, [body, path, *filters.values()])
     preview = f"{_first_line(session, method, path, filters)}\n{_shown(body, form)}"
     if not _agreed(desk, request, session, method, preview):
         return None
@@ -121,6 +124,13 @@ def _agreed(desk: Desk, request: Request, session: Session, method: str, preview
         return True
     show(Note("Nothing was sent."))
     return False
+
+
+def _refuse_held(session: Session, what: object) -> None:
+    """Raise where a variable brought this login's own credential into what is shown and sent."""
+    held = finder(("credential", secret) for secret in session.secrets())
+    if held(json.dumps(what, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")):
+        raise QueryError("This holds a credential of the login itself, which goes into no path and no body.")
 
 
 def _outcomes(write: Any) -> pd.DataFrame:
