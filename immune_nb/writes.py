@@ -1,6 +1,7 @@
 """What a session changes at the service: readings it submits, alerts it acknowledges, rules and webhooks it adds.
 
-Nothing here is sent twice: see `deliveries`. What was only partly taken raises, and the error tells it row by row.
+What may have arrived is never sent again: see `deliveries`. What was only partly taken raises, and the error tells of
+each row.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Writes(Queries):
     def submit(
         self, readings: pd.DataFrame | Mapping[str, Any] | Iterable[Mapping[str, Any]], *, batch: int = BATCH
     ) -> pd.DataFrame:
-        """Submit readings. All are checked before the first is sent, and none is sent twice.
+        """Submit readings. All are checked before the first is sent, and none that may have arrived is sent again.
 
         Args:
             readings: A DataFrame with the columns ``sensor_id``, ``value``, ``unit`` and ``timestamp``, which may be

@@ -211,6 +211,12 @@ A, R, U = ACCEPTED, REJECTED, UNKNOWN
         (200, {"accepted": 3, "rejected": 0}, [A, A, A]),
         (200, {"created": 1}, [U, U, U]),
         (200, {"data": ["a", "b"]}, [U, U, U]),
+        (200, {"data": {"accepted": 2, "rejected": 1}}, [U, U, U]),
+        (200, {"summary": {"failed": 1}, "results": None}, [U, U, U]),
+        (207, {"data": {"results": [{"status": "ok"}, {"status": "invalid"}, {"status": "ok"}]}}, [A, R, A]),
+        (200, {"accepted": ["a", "b"], "rejected": []}, [U, U, U]),
+        (201, {"inserted": ["a", "b", "c"], "errors": []}, [A, A, A]),
+        (200, {"errors": [{"index": 1, "message": "low"}, {"index": 1, "message": "late"}]}, [A, R, A]),
         (207, {"data": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "rejected": 1}, [U, U, U]),
         (200, {"success": False, "error": {"message": "plant closed"}}, [R, R, R]),
         (200, {"status": "error", "message": "plant closed"}, [R, R, R]),
@@ -237,6 +243,9 @@ def test_ids_and_reasons_are_kept():
     assert (first.id, second.message) == ("41", "No such sensor (field sensor_id)")
     (one,) = outcomes_of(reply({"data": {"id": "r_9", "value": 1}}, 201), 1)
     assert (one.status, one.id) == (ACCEPTED, "r_9")
+    nested = {"id": "r_8", "meta": {"results": ["x"], "failed": 3}}
+    (one,) = outcomes_of(reply(nested, 201), 1)
+    assert (one.status, one.id) == (ACCEPTED, "r_8")
     (refused,) = outcomes_of(reply({"errors": [{"msg": "late"}]}), 1)
     assert refused.status == REJECTED
 

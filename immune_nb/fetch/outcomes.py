@@ -76,26 +76,26 @@ def _is_json(reply: Reply) -> bool:
 
 
 def _of_body(body: Any, count: int, *, mixed: bool) -> list[Outcome]:
-    if isinstance(body, Mapping) and _entries(body) is None and not _failures(body):
+    layers = _layers(body) if count > 1 else [body] if isinstance(body, Mapping) else []  # a record has objects, too
+    entries, failures = body if isinstance(body, list) else _list_in(layers, LISTS), _list_in(layers, FAILURES)
+    if isinstance(body, Mapping) and entries is None and not failures:
         whole = _outcome(body, mixed=False)
         if whole.status == REJECTED:
             return [Outcome(REJECTED, message=whole.message)] * count
     if count == 1:
-        entries = _entries(body)
         one = entries[0] if entries else body.get("data", body) if isinstance(body, Mapping) else body
-        found = [_outcome(one, mixed=mixed)]
-    else:
-        found = _of_many(body, count, mixed=mixed)
-    return _reconciled(found, body) if isinstance(body, Mapping) else found
+        return [_outcome(one, mixed=mixed)]
+    return _reconciled(_of_many(entries, failures or (), count, mixed=mixed), layers)
 
 
-def _of_many(body: Any, count: int, *, mixed: bool) -> list[Outcome]:
+def _of_many(entries: Sequence[Any] | None, failures: Sequence[Any], count: int, *, mixed: bool) -> list[Outcome]:
     """The rows of a batch: every one listed, only some listed with their numbers, or none."""
-    entries, failures = _entries(body), _failures(body)
     if entries is not None and len(entries) == count:
         numbers = _numbers(entries, count)
         told = [_outcome(entry, mixed=mixed) for entry in entries]
-        return told if numbers is None else [told[numbers.index(row)] for row in range(count)]
+        if numbers is None or len(set(numbers)) < count:
+            return told
+        return [told[numbers.index(row)] for row in range(count)]
     if failures and (numbers := _numbers(failures, count)) is not None:
         said = dict(zip(numbers, failures, strict=True))
         return [
@@ -106,29 +106,28 @@ def _of_many(body: Any, count: int, *, mixed: bool) -> list[Outcome]:
     return [Outcome(ACCEPTED)] * count
 
 
-def _reconciled(found: list[Outcome], body: Mapping[str, Any]) -> list[Outcome]:
+def _reconciled(found: list[Outcome], layers: Sequence[Mapping[str, Any]]) -> list[Outcome]:
     """The same, unless the answer counts more failures than it shows: then nobody knows which rows were taken."""
     shown = sum(outcome.status == REJECTED for outcome in found)
-    failed = max((n for name in FAILED_COUNTS if (n := _count(body.get(name))) is not None), default=0)
-    taken = min((n for name in TAKEN_COUNTS if (n := _count(body.get(name))) is not None), default=len(found))
-    failed = max(failed, len(found) - taken)
-    if failed <= shown:
+    failed = [n for layer in layers for name in FAILED_COUNTS if (n := _count(layer.get(name))) is not None]
+    taken = [n for layer in layers for name in TAKEN_COUNTS if (n := _size(layer.get(name))) is not None]
+    most = max([0, *failed, *(len(found) - n for n in taken)])
+    if most <= shown:
         return found
-    doubt = _open(f"the service did not take {failed:,} of {len(found):,}, and does not say which")
+    doubt = _open(f"the service did not take {most:,} of {len(found):,}, and does not say which")
     return [doubt if outcome.status == ACCEPTED else outcome for outcome in found]
 
 
-def _entries(body: Any) -> Sequence[Any] | None:
-    if isinstance(body, list):
-        return body
-    if isinstance(body, Mapping):
-        return next((body[name] for name in LISTS if isinstance(body.get(name), list)), None)
-    return None
+def _layers(body: Any) -> list[Mapping[str, Any]]:
+    """The body, and the objects directly in it: services put counts and lists in either."""
+    if not isinstance(body, Mapping):
+        return []
+    return [body, *(inner for inner in body.values() if isinstance(inner, Mapping))]
 
 
-def _failures(body: Any) -> Sequence[Any]:
-    lists = (body.get(name) for name in FAILURES) if isinstance(body, Mapping) else ()
-    return next((found for found in lists if isinstance(found, list) and found), ())
+def _list_in(layers: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Sequence[Any] | None:
+    """The first list of one of these names."""
+    return next((layer[name] for layer in layers for name in names if isinstance(layer.get(name), list)), None)
 
 
 def _numbers(entries: Sequence[Any], count: int) -> list[int] | None:
@@ -136,7 +135,7 @@ def _numbers(entries: Sequence[Any], count: int) -> list[int] | None:
     for name in NUMBERS:
         numbers = [_count(entry.get(name)) if isinstance(entry, Mapping) else None for entry in entries]
         known = [number for number in numbers if number is not None]
-        if len(known) == len(entries) == len(set(known)):
+        if known and len(known) == len(entries):
             first = 1 if max(known) == count and min(known) > 0 else 0
             return [n - first for n in known] if max(known) - first < count else None
     return None
@@ -183,6 +182,10 @@ def _id(entry: Mapping[str, Any]) -> str:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _size(value: Any) -> int | None:
+    return len(value) if isinstance(value, list) else _count(value)
 
 
 def _open(why: str) -> Outcome:
