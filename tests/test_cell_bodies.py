@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -152,6 +153,14 @@ def test_no_text_crashes(text):
         assert "\n" not in str(error)  # noqa: PT017
     else:
         json.dumps(body, allow_nan=False)
+
+
+def test_without_the_yaml_library_json_is_read_and_yaml_is_told_what_to_install(monkeypatch):
+    """JSON needs nothing; what is none names its line and the extra."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert read_body('{"a": 1}', {}) == {"a": 1}
+    said = refused(f"a: 1\n{CANARY}: 2")
+    assert 'see line 2 of the cell, column 1. To write YAML: pip install "immune_nb[yaml]"' in said
 
 
 def test_only_what_takes_a_body_takes_one():
