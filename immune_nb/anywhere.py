@@ -59,7 +59,7 @@ class Anywhere:
             limit: Stop after this many rows. It is not sent.
             partial: Return what came when something did not, instead of raising.
             records: Where the records are, as a path of field names, e.g. ``"data.items"``, when they are not found.
-            paging: How the list pages, when that is not found: ``none``, ``link=FIELD``, ``token=FIELD>PARAM``,
+            paging: How the list pages, when that is not found: ``none``, ``link=FIELD``, ``cursor=FIELD>PARAM``,
                 ``id=PARAM``, ``page=PARAM`` or ``offset=PARAM``.
             params: Query parameters; a list repeats its name, None is left out.
 

@@ -5,7 +5,7 @@ One short text, the same on a magic line, in Python and in a profile::
     none                one answer is all that is wanted
     link                the next page's address, wherever the answer has it
     link=FIELD          … in this field, e.g. ``link=paging.next_url``
-    token=FIELD>PARAM   a token in this field goes back in this parameter, e.g. ``token=meta.next>cursor``
+    cursor=FIELD>PARAM   a token in this field goes back in this parameter, e.g. ``cursor=meta.next>after``
     id=PARAM            the last record's id goes into this parameter
     page=PARAM          pages are numbered
     offset=PARAM        so many records are skipped
@@ -23,10 +23,10 @@ from immune_nb.errors import ConfigError, ImmuneError, quoted
 __all__ = ["FORMS", "Hints", "Paging"]
 
 FORM = re.compile(
-    r"(?P<none>none)|link(?:=(?P<link>[^>]+))?|token=(?P<token>[^>]+)>(?P<to>[^>\s]+)"
+    r"(?P<none>none)|link(?:=(?P<link>[^>]+))?|cursor=(?P<cursor>[^>]+)>(?P<to>[^>\s]+)"
     r"|(?P<kind>id|page|offset)(?:=(?P<param>[^>\s]+))?"
 )
-FORMS = "none, link[=FIELD], token=FIELD>PARAM, id=PARAM, page=PARAM or offset=PARAM"
+FORMS = "none, link[=FIELD], cursor=FIELD>PARAM, id=PARAM, page=PARAM or offset=PARAM"
 USUAL = {"id": "starting_after", "page": "page", "offset": "offset"}
 
 
@@ -35,7 +35,7 @@ class Paging:
     """How a list pages.
 
     Attributes:
-        kind: ``none``, ``link``, ``token``, ``id``, ``page`` or ``offset``.
+        kind: ``none``, ``link``, ``cursor``, ``id``, ``page`` or ``offset``.
         field: Where the link or the token is; "" to find it.
         param: The query parameter that asks for a page.
     """
@@ -62,8 +62,8 @@ class Paging:
             raise error(f"paging is {quoted(text, 60)!r}.", hint=f"Write {FORMS}.")
         if match["none"]:
             return cls("none")
-        if match["token"]:
-            return cls("token", match["token"], match["to"])
+        if match["cursor"]:
+            return cls("cursor", match["cursor"], match["to"])
         if match["kind"]:
             return cls(match["kind"], param=match["param"] or USUAL[match["kind"]])
         return cls("link", match["link"] or "")

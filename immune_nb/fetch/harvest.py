@@ -8,6 +8,7 @@ windows brought is dropped and the list is followed by its cursor, from where wi
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ class _Errand:
 
     def onward(self, trail: Trail) -> _Errand:
         return replace(self, trail=trail)
+
+
+REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
 
 
 class Harvest:
@@ -150,7 +154,7 @@ class Harvest:
         again = errand
         if errand.fractions and self._listings[errand.of].timed and "time" in said:
             again = replace(again, fractions=False)
-        if errand.sized and self._listings[errand.of].page_size and "limit" in said:
+        if errand.sized and self._listings[errand.of].page_size and REFUSES_SIZE.search(said):
             again = replace(again, sized=False)
         return None if again == errand else self._window(again, errand.window)
 

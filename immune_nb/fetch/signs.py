@@ -25,6 +25,7 @@ __all__ = ["Said", "Signs"]
 
 FALSE = frozenset({"", "false", "none", "null", "no", "ok", "0"})
 STRONG = frozenset({*TOKENS, *NEXT_LINKS}) - WEAK_TOKENS
+OF_LISTS = frozenset({"nextpagetoken", "nexttoken", "nextcursor", "continuationtoken", "hasmore", "hasnextpage"})
 HEADER = re.compile(r"(?:x-)?(?:pagination-)?(next[\w-]*|total[\w-]*|continuation[\w-]*|cursor|has[\w-]*)$")
 X_HEADER = re.compile(r"x-(?:pagination-)?(page|per-page|page-size|limit|offset|current-page|last-page|count|more)$")
 RANGE = re.compile(r"\s*\w+\s+(?:\d+-\d+|\*)/(\d+)")
@@ -51,7 +52,10 @@ class Signs:
         self._about = about
         self._rows = rows
         self._headers = headers
-        self._places = [*_places(about.asides), _of_headers(headers)] if about.is_list else []
+        places = list(_places(about.asides))
+        if not about.is_list:  # one record, whose fields are its own, but for those that only a list has
+            places = [{name: said for name, said in place.items() if name in OF_LISTS} for place in places]
+        self._places = [*places, _of_headers(headers) if about.is_list else {}]
 
     def first(self, names: tuple[str, ...], is_fit: Callable[[Any], bool]) -> Said | None:
         """The first field of these names, in their order, whose value will do; the outermost object first."""

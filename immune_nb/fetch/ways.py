@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from immune_nb.fetch.client import Params
-from immune_nb.fetch.links import address, header_links, is_address, missing_from, next_in_body
+from immune_nb.fetch.links import address, header_links, missing_from, next_in_body
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
 from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, TOKENS, plain
 from immune_nb.hints import Paging
@@ -132,17 +132,13 @@ def options(stand: Stand) -> list[Option]:
 
 def _links(stand: Stand) -> Iterator[Option]:
     """A next link: with what we asked for and it leaves out, or as it stands where that is refused."""
-    signs, here = stand.page.signs, stand.page.reply.url
-    if link := next_in_body(signs):
+    if link := next_in_body(stand.page.signs):
         yield from _link("next link in body", link, stand)
         return
     for link, pairs in header_links(stand.page.reply.headers.get("link", "")):
         if "next" in pairs.get("rel", "").lower().split() and "anchor" not in pairs:
             yield from _link("Link header", link, stand)
             return
-    token = signs.token
-    if token and is_address(token.value):
-        yield Option(Way("next link in body"), Step(address(str(token.value), here), {}))
 
 
 def _link(kind: str, link: str, stand: Stand) -> Iterator[Option]:
@@ -244,8 +240,8 @@ def _stated(stand: Stand, paging: Paging) -> Iterator[Option]:
         value = signs.at(paging.field) if paging.field else None
         yield from _link("link, as stated", value, stand) if isinstance(value, str) and value else ()
         yield from _links(stand) if not paging.field else ()
-    elif paging.kind == "token" and (value := signs.at(paging.field)):
-        yield Option(Way("token, as stated", paging.param), stand.asking(paging.param, value))
+    elif paging.kind == "cursor" and (value := signs.at(paging.field)):
+        yield Option(Way("cursor, as stated", paging.param), stand.asking(paging.param, value))
     elif paging.kind in STATED and rows and goes_on(stand) is not False and rows >= stand.longest:
         begin = stand.given.get(paging.param, "")
         number = signs.number(PAGE_NUMBERS)

@@ -91,7 +91,7 @@ COMMANDS: tuple[Command, ...] = (
         filters=True,
         examples=(
             "df = %immune get /predictions equipment_id=pump_001",
-            "df = %immune get /odd --records payload.rows --paging token=meta.next>cursor",
+            "df = %immune get /odd --records payload.rows --paging cursor=meta.next>after",
         ),
     ),
     Command(

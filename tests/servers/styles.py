@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 __all__ = ["KEY", "STYLES", "Asked", "Call", "Style", "Styles", "serving"]
 
 KEY = "styles-key-1"
+FILTERS = ("unit", "start_time", "end_time")  # known everywhere; times are not heeded
 Row = dict[str, Any]
 
 
@@ -78,7 +79,7 @@ class Style:
     Attributes:
         body: The answer's body.
         begin: Of the parameters, how many records come before the page.
-        knows: Parameters that it knows, beside the filter ``unit``.
+        knows: Parameters that it knows, beside the filters.
         headers: Headers of the answer.
         strict: Whether it refuses parameters that it does not know.
         size: Records per page.
@@ -486,7 +487,7 @@ class Styles:
             return 401, {}, b'{"error": {"message": "no key"}}'
         if style is None:
             return 404, {}, b'{"error": {"message": "no such list"}}'
-        unknown = [name for name in asked.query if name not in (*style.knows, "unit")]
+        unknown = [name for name in asked.query if name not in (*style.knows, *FILTERS)]
         if style.strict and unknown:
             return 400, {}, b'{"error": {"message": "unknown parameter"}}'
         rows = [row for row in self.rows if asked.query.get("unit") in (None, row["unit"])]
