@@ -13,11 +13,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "hints": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
     "answers": 4,
+    "anywhere": 4,
     "queries": 4,
     "status": 4,
     "session": 5,
@@ -29,7 +31,10 @@ FLOORS = {
     "__init__": 6,
 }
 BESIDE = {
+    ("profiles", "hints"),
+    ("anywhere", "answers"),
     ("queries", "answers"),
+    ("queries", "anywhere"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
