@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from immune_nb.auth.secrets import Secret
+from immune_nb.errors import BadReplyError
 from immune_nb.fetch.client import Reply
 
 if TYPE_CHECKING:
@@ -26,35 +27,36 @@ SECRET_NAME = re.compile(
 SECRET_VALUE = re.compile(r"whsec_\S{8,}")
 
 
-def sealed(tree: Any, name: str = "") -> Any:
-    """Decoded JSON with a `Secret` in place of each text that a name, or its own form, says is one."""
-    if isinstance(tree, dict):
-        return {key: sealed(value, str(key)) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [sealed(value, name) for value in tree]
-    if isinstance(tree, str) and tree.strip() and (SECRET_NAME.search(name) or SECRET_VALUE.match(tree)):
-        return Secret.sealed(tree, name if name.strip() and name.isascii() and name.isprintable() else "secret")
-    return tree
+def sealed(tree: Any) -> Any:
+    """Decoded JSON with a `Secret` in place of each text that a name, or its own form, says is one.
+
+    Raises:
+        BadReplyError: It is nested beyond reason.
+    """
+    try:
+        return _sealed(tree, "")
+    except RecursionError:
+        pass
+    raise BadReplyError("The answer is nested beyond reason.", hint="What was asked may have been done: look first.")
 
 
 def frame_of(reply: Reply, *, profile: str, account: str, seconds: float, now: float) -> pd.DataFrame:
     """The records of an answer, one row each; nothing where the answer has no body.
 
     Args:
-        reply: The answer; what is no JSON becomes one row with the column ``text``.
+        reply: The answer; what is no JSON becomes one row with the column ``value``.
         profile: Name of the profile, for the receipt.
         account: Who asked, for the receipt.
         seconds: How long it took, for the receipt.
         now: Unix seconds, for the receipt.
     """
     from immune_nb.frames.decode import decode
+    from immune_nb.frames.envelopes import find
     from immune_nb.frames.receipt import Receipt
     from immune_nb.frames.schemas import ANY
-    from immune_nb.frames.sheets import records_of
 
-    body = reply.data
-    records = [{"text": body}] if isinstance(body, str) else records_of(sealed(body))
-    frame, _ = decode(records, ANY)
+    found = find(sealed(reply.data))
+    frame, _ = decode(found.records, ANY)
     return Receipt(
         profile=profile,
         account=account,
@@ -66,6 +68,7 @@ def frame_of(reply: Reply, *, profile: str, account: str, seconds: float, now: f
         reported_total=None,
         complete=True,
         stopped_by="end",
+        units=found.about.units,
         seconds=round(seconds, 3),
     ).attach(frame)
 
@@ -77,3 +80,13 @@ def status_line(reply: Reply) -> str:
     except ValueError:
         phrase = ""
     return f"{reply.where}: {reply.status}{phrase}"
+
+
+def _sealed(tree: Any, name: str) -> Any:
+    if isinstance(tree, dict):
+        return {key: _sealed(value, str(key)) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_sealed(value, name) for value in tree]
+    if isinstance(tree, str) and tree.strip() and (SECRET_NAME.search(name) or SECRET_VALUE.match(tree)):
+        return Secret.sealed(tree, name if name.strip() and name.isascii() and name.isprintable() else "secret")
+    return tree

@@ -13,11 +13,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "hints": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
     "answers": 4,
+    "anywhere": 4,
     "queries": 4,
     "writes": 4,
     "deliveries": 4,
@@ -33,12 +35,15 @@ FLOORS = {
     "__init__": 6,
 }
 BESIDE = {
+    ("profiles", "hints"),
+    ("anywhere", "answers"),
     ("queries", "answers"),
     ("writes", "queries"),
     ("writes", "deliveries"),
     ("writes", "replies"),
     ("writes", "webhooks"),
     ("webhooks", "replies"),
+    ("queries", "anywhere"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),

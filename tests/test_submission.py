@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from immune_nb.errors import QueryError
+from immune_nb.errors import BadReplyError, QueryError
 from immune_nb.fetch.client import Reply
 from immune_nb.fetch.outcomes import ACCEPTED, REJECTED, UNKNOWN, outcomes_of
 from immune_nb.frames.submission import submission_of
@@ -279,6 +279,11 @@ def test_secrets_in_an_answer_are_sealed():
     shown = repr(sealed(body))
     assert not any(text in shown for text in ("abc123456", "k9876543", "whsec_12345678"))
     assert sealed(body)["data"][0]["signing_secret"].reveal() == "abc123456"
+    deep = {}
+    for _ in range(2000):
+        deep = {"a": deep}
+    with pytest.raises(BadReplyError, match="beyond reason"):
+        sealed(deep)
     assert sealed({"keys": ["a"], "note": "secretive", "token_count": 3}) == {
         "keys": ["a"],
         "note": "secretive",
