@@ -13,10 +13,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "addresses": 1,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
+    "catalog": 3,
     "answers": 4,
     "queries": 4,
     "status": 4,
@@ -33,6 +35,7 @@ BESIDE = {
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
+    ("addresses", "errors"),
     ("frames", "errors"),
     ("__init__", "notebook"),
     ("__main__", "notebook"),
@@ -56,6 +59,7 @@ FENCES = {
     "uvicorn": {"sandbox"},
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
+    "yaml": {"catalog", "notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 
