@@ -1,13 +1,15 @@
-"""Which addresses a credential may be sent to: https anywhere, plain http on this machine alone."""
+"""Which addresses may be used: https, or http on this machine; and where in a request an API key goes."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
-__all__ = ["check_url", "is_loopback"]
+__all__ = ["KeyPlace", "check_url", "is_loopback"]
 
 
 def is_loopback(host: str | None) -> bool:
@@ -35,3 +37,21 @@ def check_url(label: str, url: str | None) -> None:
         raise ConfigError(f"{label} is {url!r}.", hint="Write https://host/path.")
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(f"{label} is plain http: {url!r}.", hint="Use https; http is for loopback only.")
+
+
+@dataclass(frozen=True)
+class KeyPlace:
+    """Where an API key goes: a header or a query parameter, and the text around it."""
+
+    name: str
+    template: str = "{key}"
+    in_query: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> KeyPlace:
+        """Read ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"`` or ``"?api_key={key}"``."""
+        match = re.fullmatch(r"\?([\w.-]+)=\{key\}|([\w-]+):\s*([\x21-\x7e ]*\{key\}[\x21-\x7e ]*)", text)
+        if match is None:
+            raise ConfigError(f"api_key_in is {text!r}.", hint='Write "Header-Name: {key}" or "?parameter={key}".')
+        query, header, template = match.groups()
+        return cls(query, in_query=True) if query else cls(header, template)

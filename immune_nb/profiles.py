@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .addresses import check_url, is_loopback
+from .addresses import KeyPlace, check_url, is_loopback
 from .errors import ConfigError
 
 __all__ = [
@@ -67,24 +67,6 @@ SECRET_FIELDS = (
     "key",
     "secret",
 )
-
-
-@dataclass(frozen=True)
-class KeyPlace:
-    """Where an API key goes: a header or a query parameter, and the text around it."""
-
-    name: str
-    template: str = "{key}"
-    in_query: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> KeyPlace:
-        """Read ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"`` or ``"?api_key={key}"``."""
-        match = re.fullmatch(r"\?([\w.-]+)=\{key\}|([\w-]+):\s*([\x21-\x7e ]*\{key\}[\x21-\x7e ]*)", text)
-        if match is None:
-            raise ConfigError(f"api_key_in is {text!r}.", hint='Write "Header-Name: {key}" or "?parameter={key}".')
-        query, header, template = match.groups()
-        return cls(query, in_query=True) if query else cls(header, template)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
-    "addresses": 1,
+    "addresses": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
@@ -35,8 +35,8 @@ BESIDE = {
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
-    ("addresses", "errors"),
     ("frames", "errors"),
+    ("profiles", "addresses"),
     ("__init__", "notebook"),
     ("__main__", "notebook"),
 }  # on one floor, in this direction

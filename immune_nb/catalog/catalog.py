@@ -24,7 +24,7 @@ class Catalog:
         endpoints: The endpoints, in their order.
         title: What the document calls the API.
         source: Where the document came from.
-        remarks: What in the document was left out, and why.
+        document: The document, for its remarks.
     """
 
     def __init__(
