@@ -16,6 +16,7 @@ from immune_nb.profiles import Profile
 if TYPE_CHECKING:
     import pandas as pd
 
+    from immune_nb.answers import Manner, Question
     from immune_nb.fetch.crops import Progress
     from immune_nb.frames.instants import Instant
     from immune_nb.frames.schemas import Schema
@@ -125,7 +126,7 @@ class Queries:
         Source:
             ``GET /readings`` (api-contract 1.3, 1.4)
         """
-        from immune_nb.answers import Manner, Question, answer, answer_to
+        from immune_nb.answers import Manner, Question, answer_to
         from immune_nb.fetch.stock import shelf_of
         from immune_nb.frames.instants import time_range, to_api
         from immune_nb.frames.schemas import READINGS
@@ -138,7 +139,7 @@ class Queries:
         shelf = shelf_of(self.profile, self._account, refresh=refresh) if cache or refresh else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
         if to is None:
-            return answer(question, self._client, manner)
+            return self._put(question, manner)
         if wide or cache:
             raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")
         return cast("pd.DataFrame", answer_to(question, self._client, manner, to))
@@ -282,7 +283,13 @@ class Queries:
     def _answer(
         self, path: str, schema: Schema, each: Sequence[Params], *, limit: int | None, partial: bool
     ) -> pd.DataFrame:
-        from immune_nb.answers import Manner, Question, answer
+        from immune_nb.answers import Manner, Question
 
         manner = Manner(self.profile.name, self._account, self._clock, partial=partial)
-        return answer(Question(path, schema, tuple(each), limit), self._client, manner)
+        return self._put(Question(path, schema, tuple(each), limit), manner)
+
+    def _put(self, question: Question, manner: Manner) -> pd.DataFrame:
+        """Put a question to the service: the one place where all of them come through."""
+        from immune_nb.answers import answer
+
+        return answer(question, self._client, manner)

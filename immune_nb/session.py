@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from immune_nb.auth import keep
 from immune_nb.auth.chain import Credentials, find_credentials
@@ -15,17 +15,14 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
 from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
+from immune_nb.outlook import Outlook
 from immune_nb.profiles import Profile
-from immune_nb.queries import Queries
 from immune_nb.status import Status
-
-if TYPE_CHECKING:
-    from immune_nb.catalog.catalog import Catalog
 
 __all__ = ["Session"]
 
 
-class Session(Queries):
+class Session(Outlook):
     """One login to one API, and the questions it can ask. Threads may share it; processes may not.
 
     Args:
@@ -52,7 +49,6 @@ class Session(Queries):
     ) -> None:
         login = log_in(profile, credentials, client=client, transport=transport, clock=clock)
         self._open: Login | None = login
-        self._catalog: Catalog | None = None
         quiet = QuietTransport(profile.base_url, transport)
         self._signing = CredentialTransport(login.auth, profile.base_url, quiet)
         sender = Client(
@@ -96,34 +92,6 @@ class Session(Queries):
             remembered=keep.place() if credentials.is_remembered else "",
             skipped=credentials.skipped,
         )
-
-    def catalog(self, *, refresh: bool = False) -> Catalog:
-        """What can be asked of this API, from its OpenAPI document: fetched once, where it is not on this machine.
-
-        Args:
-            refresh: Read the document again.
-
-        Returns:
-            The endpoints; `Catalog.search` and `Catalog.find` look among them.
-
-        Raises:
-            ConfigError: The profile's `catalog` names nothing that can be read.
-            QueryError: The API publishes no document in the usual places, nor where the profile says.
-            BadReplyError: The document is malformed.
-        """
-        from immune_nb.catalog.places import catalog_of
-
-        if self._catalog is None or refresh:
-            self._catalog = catalog_of(self.profile, self._fetched)
-        return self._catalog
-
-    def catalog_at_hand(self) -> Catalog | None:
-        """The catalog where it is known without asking the API; else None. Sends nothing."""
-        from immune_nb.catalog.places import known_catalog
-
-        if self._catalog is None:
-            self._catalog = known_catalog(self.profile)
-        return self._catalog
 
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that this login holds now, to look for where else they are."""
@@ -225,9 +193,8 @@ class Session(Queries):
             self._close()
         return said
 
-    def _fetched(self, path: str) -> tuple[bytes, str]:
-        reply = self._client.send("GET", path)
-        return reply.content, reply.url
+    def _kind(self) -> str:
+        return self._login.credentials.method
 
     @property
     def _login(self) -> Login:

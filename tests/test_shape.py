@@ -22,6 +22,8 @@ FLOORS = {
     "answers": 4,
     "queries": 4,
     "status": 4,
+    "plans": 4,
+    "outlook": 4,
     "session": 5,
     "connecting": 5,
     "sessions": 5,
@@ -32,6 +34,10 @@ FLOORS = {
 }
 BESIDE = {
     ("queries", "answers"),
+    ("plans", "answers"),
+    ("plans", "queries"),
+    ("outlook", "queries"),
+    ("outlook", "plans"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
