@@ -30,6 +30,8 @@ class Sent:
         method: HTTP method.
         address: Its URL without the query.
         query: The parameters of its query, in order; without an API key, even where it goes there.
+        asked: The same with times as they were asked for: what is sent begins a little earlier, and what came too
+            early is dropped.
         headers: Its headers, the credential hidden.
         params: What of the query tells which records are asked for.
     """
@@ -37,6 +39,7 @@ class Sent:
     method: str
     address: str
     query: tuple[tuple[str, str], ...]
+    asked: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     params: Params
 
@@ -93,7 +96,8 @@ def plan_of(profile: Profile, login: str, query: str, words: Sequence[Any], name
     for listing, params in zip(question.listings, question.each, strict=True):
         step = listing.first(listing.within)
         address, pairs = outline(profile.base_url, step.path, step.params, private)
-        sent.append(Sent("GET", address, tuple(pairs), headers, params))
+        _, asked = outline(profile.base_url, step.path, {**step.params, **params}, private)
+        sent.append(Sent("GET", address, tuple(pairs), tuple(asked), headers, params))
     size = question.listings[0].page_size
     return Plan(profile.name, question.path, tuple(sent), question.parameters, size, question.limit, private)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,7 +56,7 @@ def catalog_of(profile: Profile, ask: Ask) -> Catalog:
 
 @cache
 def _shipped() -> Document:
-    content = files("immune_nb.catalog").joinpath(SHIPPED).read_bytes()
+    content = Path(__file__).with_name(SHIPPED).read_bytes()  # importlib.resources takes longer to load than this
     return Document.read(content, "the document in this package, written from the public documentation")
 
 

@@ -156,6 +156,8 @@ class _Reader:
         self.options[option.key] = _read(option, value)
 
     def _value(self, word: Word) -> object:
+        if self.command.is_plain:
+            return "".join(piece if isinstance(piece, str) else piece.typed for piece in word.pieces)
         return value_of(word.pieces, self.namespace)
 
     def _check_words(self) -> None:
