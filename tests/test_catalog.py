@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openapi_spec_validator import validate
-from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 from servers.scripted import Answer, Scripted, html, redirect, reply, scripted
 
 import immune_nb as im
@@ -60,15 +58,6 @@ def read(document: object, base_url: str = "https://api.example.com", url: str =
 def only(catalog: Catalog, name: str):
     (endpoint,) = catalog.find(name)
     return endpoint
-
-
-def test_the_shipped_document_is_valid_openapi():
-    """By an independent validator, which sees a broken one."""
-    document = json.loads(SHIPPED.read_text(encoding="utf-8"))
-    validate(document)
-    del document["info"]["title"]
-    with pytest.raises(OpenAPIValidationError):
-        validate(document)
 
 
 DOCUMENTED = (
@@ -148,6 +137,7 @@ def test_search_looks_at_paths_summaries_and_parameters(immune):
     """All words must be there; case does not matter."""
     assert {e.path for e in immune.search("ALERT rules")} == {"/alert-rules"}
     assert "/readings" in {e.path for e in immune.search("start_time get")}
+    assert "POST /alert-rules" in {e.name for e in immune.search("duration")}
     assert len(immune.search("")) == len(immune)
     assert len(immune.search("no such thing")) == 0
 

@@ -12,9 +12,7 @@ from .documents import Document
 from .endpoints import Endpoint
 from .servers import Addresses
 
-__all__ = ["Catalog"]
-
-PARAMETERS_SHOWN = 8
+__all__ = ["Catalog", "counted"]
 
 
 class Catalog:
@@ -53,7 +51,7 @@ class Catalog:
         return tuple(self._document.remarks) if self._document else ()
 
     def search(self, words: str) -> Catalog:
-        """The endpoints in which every one of the words stands: in method, path, summary or a parameter's name.
+        """The endpoints in which every one of the words stands: in their names and summary, or their fields' names.
 
         Args:
             words: Words, or parts of them, in any case.
@@ -102,7 +100,7 @@ class Catalog:
     def __repr__(self) -> str:
         width = max((len(endpoint.name) for endpoint in self.endpoints), default=0)
         lines = [f"{endpoint.name:<{width}}  {_summary(endpoint)}".rstrip() for endpoint in self.endpoints]
-        return "\n".join([f"{self.title or 'API'}, {len(self)} endpoints ({self.source})", *lines])
+        return "\n".join([f"{self.title or 'API'}, {counted(len(self))} ({self.source})", *lines])
 
     @staticmethod
     def _matching(endpoints: Sequence[Endpoint], path: str) -> list[Endpoint]:
@@ -112,8 +110,13 @@ class Catalog:
         return [e for e in fitting if e.path.count("{") == fewest]
 
 
+def counted(number: int) -> str:
+    """So many endpoints, in words."""
+    return f"{number:,} endpoint" + ("" if number == 1 else "s")
+
+
 def _text(endpoint: Endpoint) -> str:
-    names = " ".join(field.name for field in endpoint.parameters)
+    names = " ".join(field.name for field in (*endpoint.parameters, *endpoint.body))
     return f"{endpoint.name} {endpoint.summary} {names}".lower()
 
 

@@ -163,7 +163,8 @@ class _Reader:
     def _check_words(self) -> None:
         command, count = self.command, len(self.words)
         if count < command.least:
-            raise UsageError(f"{command.name} wants a {command.words}; see %immune {command.name} --help.")
+            article = "an" if command.words.startswith(("A", "E", "I", "O")) else "a"
+            raise UsageError(f"{command.name} wants {article} {command.words}; see %immune {command.name} --help.")
         if command.most is not None and count > command.most:
             most = f"only one {command.words}" if command.most else "no further words"
             raise UsageError(f"{command.name} takes {most}; see %immune {command.name} --help.")

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from immune_nb.errors import QueryError
 from immune_nb.profiles import IMMUNE
 
-from .calls import Call
+from .arguments import parse
+from .calls import Call, call_of
 from .code import Code, python_call
 from .show import Note, Table, show
 from .subcommands import command_named
@@ -107,11 +108,13 @@ def _catalog(desk: Desk, request: Request) -> tuple[Profile, Catalog]:
 
 
 def _about(found: Catalog, whole: Catalog) -> Iterator[str]:
-    of = "" if len(found) == len(whole) else f" of {len(whole)}"
+    from immune_nb.catalog.catalog import counted
+
+    of = counted(len(whole)) if len(found) == len(whole) else f"{len(found)} of {counted(len(whole))}"
     title = f" · {found.title}" if found.title else ""
-    yield f"{len(found)}{of} endpoints{title} · {found.source}"
+    yield f"{of}{title} · {found.source}"
     if assumed := sum(bool(endpoint.assumed) for endpoint in found):
-        yield f"{assumed} are assumed: the documentation does not describe them."
+        yield f"assumed: {assumed} of them, which the documentation does not describe"
     if found.remarks:
         yield "Left out of the document: " + "; ".join(found.remarks) + "."
     yield "%immune describe ENDPOINT tells more, and %immune get PATH asks."
@@ -179,14 +182,17 @@ def _examples(endpoint: Endpoint, profile: Profile) -> Iterator[str]:
         yield from _write_examples(endpoint)
         return
     if command := command_named(name):
-        yield from (line for line in command.examples if line.startswith(("%", "df")) and "{" not in line)
+        lines = [line for line in command.examples if "{" not in line]
+        yield from lines
+        call = call_of(parse(lines[0].partition("%immune ")[2], {}))
+        yield f"df = session.{python_call(call)}"
+        return
     path = _filled(endpoint)
     asked = [(field.name, value) for field in endpoint.query if (value := _value(field)) is not None]
     needed = {field.name for field in endpoint.query if field.is_required}
     shown = dict([pair for pair in asked if pair[0] in needed] or asked[:1])
     line = "".join(f" {key}={_on_a_line(value)}" for key, value in shown.items())
-    if not name:
-        yield f"df = %immune get {path}{line}"
+    yield f"df = %immune get {path}{line}"
     yield f"df = session.{python_call(Call('get', (path,), shown))}"
 
 

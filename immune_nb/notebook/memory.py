@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Memory", "Seen"]
 
 MOST_VALUES, MOST_NAMES, LOOKED_AT = 1000, 200, 5000  # values of a name; names, paths, answers; rows of a frame
+MOST_WORDS = 40  # different texts in a column that is a choice of words
 LONGEST = 80  # characters of a value; what is longer is no id or word
 BOUNDS = ("start_time", "end_time")
 
@@ -101,8 +102,10 @@ def _words(frame: pd.DataFrame) -> Iterable[tuple[str, list[str]]]:
         column = frame[name]
         if str(column.dtype) == "category":
             values = list(column.cat.categories[:MOST_VALUES])
-        elif name == "id" or name.endswith("_id"):
+        elif str(column.dtype) in ("string", "str"):
             values = list(column.head(LOOKED_AT).dropna().unique()[:MOST_VALUES])
+            if len(values) > MOST_WORDS and name != "id" and not name.endswith("_id"):
+                continue  # free text
         else:
             continue
         yield name, [text for value in values if 0 < len(text := str(value)) <= LONGEST]
