@@ -248,7 +248,7 @@ def test_openapi_3_1_is_read():
     assert values.parameters[0].example == 7
     assert [f.name for f in values.fields] == ["station", "unit", "values"]
     assert set(catalog.remarks) == {
-        "path relative does not begin with a slash",
+        "path relative is none: it does not begin with a slash, or cannot be shown",
         "GET /api/broken is not an object",
         "a parameter of GET /api/stations has no name or no place",
     }

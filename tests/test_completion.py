@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 from IPython.core.completer import provisionalcompleter
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client import BlockingKernelClient, KernelManager
 from traitlets.config import Config
@@ -209,3 +212,52 @@ def test_a_broken_profile_file_breaks_no_tab(shell, monkeypatch, tmp_path):
     with provisionalcompleter():
         assert [c.text for c in shell.Completer.completions("%immune sensors --pro", 21)] == ["--profile"]
         assert "iiniit" not in [c.text for c in shell.Completer.completions("%immune sensors --profile ii", 28)]
+
+
+HOSTILE = (
+    "{__import__('os').abort()}",
+    "x{__import__('os').abort()}",
+    "$HOME",
+    "a; b",
+    "'); __import__('os').abort() #",
+    '"); __import__("os").abort() #',
+    "a\x1b[31m\nb",
+)
+
+
+def test_what_a_document_says_becomes_no_code(shell, tmp_path, monkeypatch):
+    """Enum words, paths and names of a document that means ill: a line that is completed evaluates nothing of it."""
+    words = {"name": "kind", "in": "query", "schema": {"enum": list(HOSTILE)}}
+    names = [{"name": name, "in": "query"} for name in HOSTILE]
+    paths = {f"/{text}": {"get": {}} for text in HOSTILE} | {"/x": {"get": {"parameters": [words, *names]}}}
+    document = {"openapi": "3.1.0", "info": {"title": HOSTILE[-1]}, "paths": paths}
+    (tmp_path / "lab.json").write_text(json.dumps(document), encoding="utf-8")
+    (tmp_path / "profiles.toml").write_text(
+        '[lab]\nbase_url = "http://127.0.0.1:9"\ncatalog = "lab.json"\n', encoding="utf-8"
+    )
+    monkeypatch.setenv("IMMUNE_NB_CONFIG", str(tmp_path))
+    monkeypatch.setenv("LAB_API_KEY", "made-up-key-1")
+    assert shell.run_cell("%load_ext immune_nb\n%immune login --profile lab").success
+    assert shell.run_cell("import immune_nb\nsession = immune_nb.current()").success
+    offered = []
+    for start in (
+        "%immune get /",
+        "%immune get '/",
+        '%immune get "/',
+        "%immune get /x kind=",
+        '%immune get /x kind="',
+        "%immune get /x ",
+    ):
+        with provisionalcompleter():
+            done = [start[: c.start] + c.text for c in shell.Completer.completions(start, len(start))]
+        offered += [line.partition("%immune ")[2] for line in done if line.count('"') % 2 == 0]
+    assert any("abort" in line for line in offered)
+    for line in offered:
+        for closed in (line, f"{line}'", f'{line}"'):
+            with contextlib.suppress(UsageError):
+                parse(closed, {"os": os})  # which evaluates what is a variable, and would end this process
+    for start in ('session.get("/', "session.get('/", 'session.get("/x", kind="', 'session.get("/x", '):
+        with provisionalcompleter():
+            texts = [c.text for c in shell.Completer.completions(start, len(start)) if c.type == "immune"]
+        assert not [text for text in texts if '"' in text or "'" in text or not text.isprintable()]
+    assert not [line for line in repr(shell.user_ns["session"].catalog()).splitlines() if not line.isprintable()]

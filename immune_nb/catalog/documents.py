@@ -100,9 +100,11 @@ class Document:
         """Path, method, path item and operation of every operation, in the document's order."""
         for path, item in self.root.get("paths", {}).items():
             shared = self.resolved(item)
-            if not str(path).startswith("/"):
+            if not str(path).startswith("/") or not str(path).isprintable():
                 if not str(path).startswith("x-"):
-                    self.remark(f"path {quoted(path, 60)} does not begin with a slash")
+                    self.remark(
+                        f"path {quoted(path, 60)} is none: it does not begin with a slash, or cannot be shown"
+                    )
                 continue
             for method, operation in shared.items():
                 if method not in METHODS:

@@ -63,7 +63,7 @@ def field_of(name: str, node: Node, document: Document, *, place: str = "", is_r
     items = merged(schema.get("items"), document)
     given = items if schema.get("type") == "array" else schema
     return Field(
-        name=name,
+        name=quoted(name, 100),
         type=_type(schema, document),
         place=place,
         words=_words(given) or _words(schema),
@@ -153,7 +153,7 @@ def _schema(node: Node) -> object:
 
 
 def _type(schema: Node, document: Document, depth: int = 0) -> str:
-    kinds = [str(kind) for kind in _list(schema.get("type")) or [schema.get("type") or ""] if kind != "null"]
+    kinds = [quoted(kind, 30) for kind in _list(schema.get("type")) or [schema.get("type") or ""] if kind != "null"]
     kind = " or ".join(filter(None, kinds)) or _implied(schema, document, depth)
     if kind == "array":
         inner = _type(merged(schema.get("items"), document), document, depth + 1) if depth < DEEPEST else ""

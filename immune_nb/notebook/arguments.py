@@ -19,7 +19,7 @@ from .variables import Namespace, value_of
 from .vocabulary import HELP, Command, Option
 from .words import Word, split
 
-__all__ = ["Request", "parse"]
+__all__ = ["KEY", "Request", "parse"]
 
 KEY = re.compile(r"(?P<key>[A-Za-z_$][\w.$:\-\[\]]*)=")
 

@@ -16,8 +16,10 @@ from IPython.core.error import UsageError
 
 from immune_nb.errors import ImmuneError
 
+from .arguments import KEY
 from .history import names_of
-from .words import split
+from .subcommands import command_named
+from .words import Word, as_word, split
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -32,6 +34,7 @@ PYTHON_CALL = re.compile(
 )
 FIRST = re.compile(rf"\s*(?P<path>{STRING})\s*,")
 LAST_NAME = re.compile(r"(?:^|,)\s*(?P<name>[^\W\d]\w*)?(?P<equals>\s*=\s*)?$")
+HARMFUL = re.compile(r'[{}$\\"]')  # what means something in double quotes
 REACH = 2000  # characters before the cursor in which a call may begin
 
 
@@ -79,7 +82,8 @@ class Completion:
         if rest is not None:
             return self._on_line(rest, context.line_with_cursor[context.cursor_position :])
         before = "\n".join([*lines[: context.cursor_line], context.text_until_cursor])[-REACH:]
-        return self._in_python(before)
+        fragment, offers = self._in_python(before)
+        return fragment, [offer for offer in offers if offer.isprintable() and not re.search(r"""["'\\]""", offer)]
 
     def _magic_line(self, above: list[str], line: str) -> str | None:
         """What stands between ``%immune`` and the cursor; None when the cursor is on no such line."""
@@ -102,7 +106,11 @@ class Completion:
         bare = typed[:place] + typed[place + 1 :] if quote else typed
         offers = line_offers(self._desk, before, bare, self._variables)
         if quote is None:
-            return typed, offers if typed[:1] in ("{", "$") else [_protected(offer) for offer in offers]
+            meant = typed[:1] in ("{", "$") or _takes_braces(before)  # as a variable, or as they stand
+            return typed, offers if meant else [text for offer in offers for text in _protected(offer)]
+        offers = [
+            offer for offer in offers if quote[1] not in offer and (quote[1] == "'" or not HARMFUL.search(offer))
+        ]
         return typed, [offer[:place] + quote[1] + offer[place:] + _close(quote[1], offer, behind) for offer in offers]
 
     def _variables(self) -> list[str]:
@@ -149,13 +157,19 @@ class Completion:
         return found if isinstance(found, kind) else None
 
 
-def _protected(offer: str) -> str:
-    """An offer as it must stand on a line: in quotes where a space, a brace or a dollar would mean something."""
-    named = re.match(r"[A-Za-z_][\w.\[\]-]*=", offer)
+def _protected(offer: str) -> list[str]:
+    """An offer as it must stand on a line, if it can: quoted where a space, a brace or a dollar has a meaning."""
+    if offer.startswith("-") or re.fullmatch(rf"{KEY.pattern}", offer):
+        return [offer]  # an option, or a key whose value comes next
+    named = KEY.match(offer)
     head, value = (named[0], offer[named.end() :]) if named else ("", offer)
-    if not re.search(r"""[\s;'"$]|^[{\[]""", value):
-        return offer
-    return f'{head}"{value}"' if "'" in value else f"{head}'{value}'"
+    written = value if re.fullmatch(r"[\w/.,:?&=%+*~@-]+", value) else as_word(value)
+    return [] if written is None else [head + written]
+
+
+def _takes_braces(before: list[Word]) -> bool:
+    command = command_named(before[0].bare) if before else None
+    return bool(command and command.is_plain)
 
 
 def _close(quote: str, offer: str, behind: str) -> str:

@@ -8,14 +8,15 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from immune_nb.errors import QueryError
+from immune_nb.errors import QueryError, quoted
 from immune_nb.profiles import IMMUNE
 
-from .arguments import parse
+from .arguments import KEY, parse
 from .calls import Call, call_of
 from .code import Code, python_call
 from .show import Note, Table, show
 from .subcommands import command_named
+from .words import as_word
 
 if TYPE_CHECKING:
     from immune_nb.catalog.catalog import Catalog
@@ -157,8 +158,8 @@ def _row(field: Field, dtype: str) -> dict[str, str]:
         "type": field.type,
         "pandas": dtype,
         "values": ", ".join(field.words) or field.rule,
-        "default": "" if field.default is None else str(field.default),
-        "example": _plain(field.example),
+        "default": "" if field.default is None else quoted(field.default, 60),
+        "example": quoted(_plain(field.example), 60),
         "what": " · ".join(filter(None, (field.about, required, assumed))),
     }
 
@@ -191,8 +192,9 @@ def _examples(endpoint: Endpoint, profile: Profile) -> Iterator[str]:
     asked = [(field.name, value) for field in endpoint.query if (value := _value(field)) is not None]
     needed = {field.name for field in endpoint.query if field.is_required}
     shown = dict([pair for pair in asked if pair[0] in needed] or asked[:1])
-    line = "".join(f" {key}={_on_a_line(value)}" for key, value in shown.items())
-    yield f"df = %immune get {path}{line}"
+    words = [as_word(path), *(_pair(key, value) for key, value in shown.items())]
+    if None not in words:
+        yield f"df = %immune get {' '.join(map(str, words))}"
     yield f"df = session.{python_call(Call('get', (path,), shown))}"
 
 
@@ -226,8 +228,10 @@ def _value(field: Field) -> str | None:
     return _plain(field.default) if field.default is not None and field.is_required else None
 
 
-def _on_a_line(text: str) -> str:
-    return text if text and all(c.isalnum() or c in "_.,:/+-" for c in text) else f"'{text}'"
+def _pair(key: str, value: str) -> str | None:
+    """A parameter as a line takes it; None where a line cannot say it."""
+    written = as_word(value) if KEY.fullmatch(f"{key}=") else None
+    return None if written is None else f"{key}={written}"
 
 
 def _plain(value: object) -> str:

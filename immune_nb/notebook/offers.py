@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from immune_nb.errors import ImmuneError
 from immune_nb.profiles import IMMUNE
 
+from .arguments import KEY
 from .subcommands import COMMANDS, command_named
 from .vocabulary import HELP, Command, Option
 
@@ -207,8 +208,9 @@ class _Place:
         endpoint = self._endpoint() if self._command.filters else None
         own = OWN_WAY if self._command.name not in METHODS else frozenset()
         for field in endpoint.query if endpoint else ():
-            if field.name.startswith(typed) and field.name not in own and field.name not in self._given:
-                yield f"{field.name}="
+            name = field.name
+            if name.startswith(typed) and name not in own and name not in self._given and KEY.fullmatch(f"{name}="):
+                yield f"{name}="
 
     def _endpoint(self) -> Endpoint | None:
         """The endpoint that the line asks."""
