@@ -68,11 +68,11 @@ class Outlook(Queries):
         return self._catalog
 
     def catalog_at_hand(self) -> Catalog | None:
-        """The catalog where it is known without asking the API; else None. Sends nothing."""
-        from immune_nb.catalog.places import known_catalog
+        """The catalog where it is known without asking the API or reading for long; else None. Sends nothing."""
+        from immune_nb.catalog.places import quick_catalog
 
         if self._catalog is None:
-            self._catalog = known_catalog(self.profile)
+            self._catalog = quick_catalog(self.profile)
         return self._catalog
 
     def _fetched(self, path: str) -> tuple[bytes, str]:

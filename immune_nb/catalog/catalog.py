@@ -105,7 +105,8 @@ class Catalog:
     @staticmethod
     def _matching(endpoints: Sequence[Endpoint], path: str) -> list[Endpoint]:
         """The endpoints whose pattern the path fits; those with fewest gaps win, as in every router."""
-        fitting = [e for e in endpoints if e.pattern.fullmatch(path)]
+        near = (e for e in endpoints if path.startswith(e.path.partition("{")[0]))  # before patterns are made
+        fitting = [e for e in near if e.pattern.fullmatch(path)]
         fewest = min((e.path.count("{") for e in fitting), default=0)
         return [e for e in fitting if e.path.count("{") == fewest]
 

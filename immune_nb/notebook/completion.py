@@ -38,6 +38,13 @@ HARMFUL = re.compile(r'[{}$\\"]')  # what means something in double quotes
 REACH = 2000  # characters before the cursor in which a call may begin
 
 
+class _Silence(list[SimpleCompletion]):
+    """No completion, and nobody else's either: IPython takes the length for whether there is an answer."""
+
+    def __len__(self) -> int:
+        return 1
+
+
 class Completion:
     """The matcher of one kernel.
 
@@ -68,15 +75,18 @@ class Completion:
         try:
             fragment, offers = self._offers(context)
         except (UsageError, ImmuneError):
-            fragment, offers = "", []  # an open quote, a logout: there is nothing to offer
+            fragment, offers = "", []  # an open quote, a broken profile: there is nothing to offer
+        ours = [SimpleCompletion(text, type="immune") for text in offers]
+        nobody = fragment is None
         return {
-            "completions": [SimpleCompletion(text, type="immune") for text in offers],
-            "matched_fragment": fragment,
-            "suppress": bool(offers),
+            "completions": ours if ours or nobody else _Silence(),
+            "matched_fragment": fragment or "",
+            "suppress": not nobody,
             "ordered": True,
         }
 
-    def _offers(self, context: CompletionContext) -> tuple[str, list[str]]:
+    def _offers(self, context: CompletionContext) -> tuple[str | None, list[str]]:
+        """What is typed and what may take its place; None where others should be asked."""
         lines = context.full_text.split("\n")
         rest = self._magic_line(lines[: context.cursor_line], context.text_until_cursor)
         if rest is not None:
@@ -96,9 +106,11 @@ class Completion:
             typed = re.fullmatch(r"\s*immune\s+(?P<rest>.*)", line, re.DOTALL)
         return typed["rest"] if typed else None
 
-    def _on_line(self, rest: str, behind: str) -> tuple[str, list[str]]:
+    def _on_line(self, rest: str, behind: str) -> tuple[str | None, list[str]]:
         from .offers import line_offers
 
+        if re.match(r"audit\s", rest):
+            return None, []  # of files IPython knows more
         typed = re.split(r"\s", rest)[-1]
         before, _ = split(rest[: len(rest) - len(typed)])
         quote = re.match(r"""[^"']*(["'])[^"']*$""", typed)
@@ -122,12 +134,12 @@ class Completion:
             if not name.startswith("_") and name not in hidden and not callable(value) and not _is_module(value)
         )
 
-    def _in_python(self, before: str) -> tuple[str, list[str]]:
+    def _in_python(self, before: str) -> tuple[str | None, list[str]]:
         """Inside the parentheses of a session's `get` or `readings`."""
         call = PYTHON_CALL.search(before)
         session = self._session(call["owner"]) if call else None
         if call is None or session is None:
-            return "", []
+            return None, []
         from .offers import Knowledge, listed
 
         known, text = Knowledge(self._desk, session.profile.name), (call["open"] or "")[1:]
@@ -143,7 +155,8 @@ class Completion:
         if call["open"]:
             return text, listed(text, known.words(endpoint, name)) if is_value else []
         fields = endpoint.query if endpoint and not is_value else ()
-        return name, [f"{f.name}=" for f in fields if f.name.startswith(name) and f.name.isidentifier()]
+        names = [f"{f.name}=" for f in fields if f.name.startswith(name) and f.name.isidentifier()]
+        return (name, names) if names else (None, [])  # then Python's own
 
     def _session(self, owner: str) -> Any:
         """The session before the dot, if it is one; nothing but our own `current` is called to find out."""

@@ -49,11 +49,11 @@ class Knowledge:
             self._look_up()
 
     def _look_up(self) -> None:
-        from immune_nb.catalog.places import known_catalog
+        from immune_nb.catalog.places import quick_catalog
 
         session = next((one for one in self._sessions or () if one.profile.name == self.name), None)
         self.profile = session.profile if session else self._desk.profile(self.name)
-        self.catalog = session.catalog_at_hand() if session else known_catalog(self.profile)
+        self.catalog = session.catalog_at_hand() if session else quick_catalog(self.profile)
 
     def endpoint(self, path: str, method: str = "GET") -> Endpoint | None:
         """The endpoint of an actual path."""
