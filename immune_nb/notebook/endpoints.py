@@ -128,8 +128,10 @@ def _described(endpoint: Endpoint, profile: Profile) -> Iterator[Note | Table | 
     if any(notes):
         yield Note("\n".join(filter(None, notes)))
     if endpoint.parameters:
-        yield Heading("Parameters")
-        yield _table(endpoint.parameters, ("name", "in", "type", "values", "default", "example", "what"))
+        elsewhere = any(field.place != "query" for field in endpoint.parameters)
+        header = ("name", *(["in"] if elsewhere else []), "type", "values", "default", "example", "what")
+        yield Heading("Parameters" if elsewhere else "Parameters of the query")
+        yield _table(endpoint.parameters, header)
     if endpoint.body:
         yield Heading(f"Body, {endpoint.body_type}")
         yield _table(endpoint.body, ("name", "type", "values", "example", "what"))
