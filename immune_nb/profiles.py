@@ -28,6 +28,7 @@ from typing import Any
 
 from .addresses import KeyPlace, check_url, is_loopback
 from .errors import ConfigError
+from .hints import Hints
 
 __all__ = [
     "IIINIT",
@@ -49,24 +50,11 @@ DEFAULT_PATHS: Mapping[str, str] = {
     "alerts": "/alerts",
     "predictions": "/predictions",  # assumed (api-contract 1.8)
 }
-CLIENT_AUTH = {
-    "auto": "auto",
-    "basic": "basic",
-    "body": "body",
-    "client_secret_basic": "basic",
-    "client_secret_post": "body",
-}
+CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body"}
+CLIENT_AUTH |= {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
-SECRET_FIELDS = (
-    "api_key",
-    "token",
-    "access_token",
-    "client_secret",
-    "refresh_token",
-    "password",
-    "key",
-    "secret",
-)
+SECRET_FIELDS = frozenset({"api_key", "token", "access_token", "client_secret", "refresh_token", "password"})
+SECRET_FIELDS |= {"key", "secret"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +81,8 @@ class Profile:
         hub_token: Field of JupyterHub's ``auth_state`` that holds a token for this API. None: the hub's login is not
             passed on.
         check: A cheap path that needs a login; a login is tried against it. None: the first query tells.
+        records: Where an answer has its records, as a path of field names (``data.items``), if that is not found out.
+        paging: How lists page, as `immune_nb.hints` writes it (``page=p``), if that is not found out.
         read_only: Refuse requests that change something.
         catalog: Where the OpenAPI document is: a path on the API, a URL on its origin, a file (``lab.json``,
             ``~/lab.json``, ``file:/srv/lab.json``), or ``immune`` for the one in this package. None: the usual places
@@ -118,6 +108,8 @@ class Profile:
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
     hub_token: str | None = None
     check: str | None = None
+    records: str = ""
+    paging: str = ""
     read_only: bool = False
     catalog: str | None = None
 
@@ -139,6 +131,7 @@ class Profile:
             raise ConfigError(f"{self.name}.catalog is {self.catalog!r}.", hint="Give a path, a URL or a file.")
         if self.catalog and re.match(r"https?://", self.catalog):
             check_url(f"{self.name}.catalog", self.catalog)
+        Hints.parse(self.records, self.paging)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -147,6 +140,11 @@ class Profile:
     def env_prefix(self) -> str:
         """Start of this profile's environment variables: ``my-lab`` reads ``MY_LAB_API_KEY``."""
         return self.name.upper().replace("-", "_")
+
+    @property
+    def hints(self) -> Hints:
+        """`records` and `paging`, read."""
+        return Hints.parse(self.records, self.paging)
 
     @property
     def key_place(self) -> KeyPlace:

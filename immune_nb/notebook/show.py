@@ -21,6 +21,8 @@ VERBOSE = (
     "duplicates",
     "outside",
     "coerced",
+    "detected",
+    "units",
     "versions",
 )
 

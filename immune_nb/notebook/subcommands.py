@@ -90,9 +90,17 @@ COMMANDS: tuple[Command, ...] = (
         "PATH",
         1,
         1,
-        options=QUERY,
+        options=(
+            Option("--records", "where the records are, e.g. data.items, when they are not found", "FIELD"),
+            Option("--paging", "how the list pages, e.g. page=p, when that is not found", "FORM"),
+            *QUERY,
+        ),
         filters=True,
-        examples=("df = %immune get /equipment", "%immune get /alerts severity=critical --show-code"),
+        examples=(
+            "df = %immune get /equipment",
+            "%immune get /alerts severity=critical --show-code",
+            "df = %immune get /odd --records payload.rows --paging cursor=meta.next>after",
+        ),
     ),
     Command(
         "ls",
