@@ -13,11 +13,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "addresses": 2,
     "hints": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
+    "catalog": 3,
     "answers": 4,
     "anywhere": 4,
     "queries": 4,
@@ -26,6 +28,8 @@ FLOORS = {
     "replies": 4,
     "webhooks": 4,
     "status": 4,
+    "plans": 4,
+    "outlook": 4,
     "session": 5,
     "connecting": 5,
     "sessions": 5,
@@ -43,11 +47,16 @@ BESIDE = {
     ("writes", "replies"),
     ("writes", "webhooks"),
     ("webhooks", "replies"),
+    ("plans", "answers"),
+    ("plans", "queries"),
+    ("outlook", "queries"),
+    ("outlook", "plans"),
     ("queries", "anywhere"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
     ("frames", "errors"),
+    ("profiles", "addresses"),
     ("__init__", "notebook"),
     ("__main__", "notebook"),
 }  # on one floor, in this direction
@@ -70,7 +79,7 @@ FENCES = {
     "uvicorn": {"sandbox"},
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
-    "yaml": {"notebook"},
+    "yaml": {"catalog", "notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

@@ -20,6 +20,7 @@ class Option:
         choices: The only values it takes, when they are few; ``env:NAME`` stands for any name after ``env:``.
         kind: How its value is read.
         asks: Whether it is part of the question, and so may also be written ``name=value``.
+        suggests: Values worth offering, where any others do as well.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Option:
     choices: tuple[str, ...] = ()
     kind: Literal["value", "count", "variable"] = "value"
     asks: bool = False
+    suggests: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -52,6 +54,7 @@ class Command:
         examples: Lines that work.
         also: A shorter name.
         body: Whether it takes a cell body, as ``%%immune``.
+        is_plain: Whether its words are text as typed, braces included.
     """
 
     name: str
@@ -65,12 +68,14 @@ class Command:
     examples: tuple[str, ...] = ()
     also: str = ""
     body: bool = False
+    is_plain: bool = False
 
 
 HELP = Option("--help", "show this", short="-h")
 PROFILE = Option("--profile", "the API to ask, instead of the current one", "P")
+SPANS = ("15m", "1h", "6h", "12h", "1d", "7d", "30d")
 RANGE = (
-    Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True),
+    Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True, suggests=SPANS),
     Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True),
     Option("--end", "last instant, not included", "TIME", asks=True),
 )
@@ -84,6 +89,9 @@ QUERY = (
     Option("--partial", "accept an answer that is not whole", asks=True),
     PROFILE,
     *SHOWN,
+    Option("--dry-run", "show what would be sent, and send nothing"),
+    Option("--count", "with --dry-run: ask how many rows there are, for pages and time"),
+    Option("--show-code", "show the same query as Python and as curl, and send nothing"),
 )
 WRITE = (
     Option("--yes", "do not ask: for scripts"),
