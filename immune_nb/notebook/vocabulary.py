@@ -52,9 +52,9 @@ class Command:
         options: Its own options; every subcommand also takes ``--help``.
         filters: Whether it takes ``name=value``, sent to the API as they stand.
         examples: Lines that work.
+        is_plain: Whether its words are text as typed, braces included.
         also: A shorter name.
         body: Whether it takes a cell body, as ``%%immune``.
-        is_plain: Whether its words are text as typed, braces included.
     """
 
     name: str
@@ -66,9 +66,9 @@ class Command:
     options: tuple[Option, ...] = ()
     filters: bool = False
     examples: tuple[str, ...] = ()
+    is_plain: bool = False
     also: str = ""
     body: bool = False
-    is_plain: bool = False
 
 
 HELP = Option("--help", "show this", short="-h")
