@@ -207,6 +207,17 @@ def test_ids_and_words_are_remembered_and_bounded():
     assert len(memory.paths("lab")) == 200
 
 
+def test_any_frame_can_be_noted():
+    """Columns that are numbers, twice there, nested or empty; a frame of somebody else's."""
+    odd = frame_of("/x", {"a": [{"b": 1}], "c": [None]}).rename(columns={"a": 1})
+    wide = pd.DataFrame([[1.0, 2.0]], columns=pd.CategoricalIndex(["s1", "s1"]))
+    wide.attrs["immune"] = odd.attrs["immune"]
+    memory = Memory()
+    for frame in (odd, wide, pd.DataFrame()):
+        memory.note(frame)
+    assert memory.paths("lab") == ["/x"]
+
+
 def test_the_same_question_is_known_again_though_time_goes_on():
     """A week is a week; another sensor, another length, another profile is another question."""
     memory = Memory()
