@@ -18,12 +18,13 @@ from immune_nb.fetch.client import Client
 from immune_nb.outlook import Outlook
 from immune_nb.profiles import Profile
 from immune_nb.status import Status
+from immune_nb.writes import Writes
 
 __all__ = ["Session"]
 
 
-class Session(Outlook):
-    """One login to one API, and the questions it can ask. Threads may share it; processes may not.
+class Session(Outlook, Writes):
+    """One login to one API, and what it can ask and tell. Threads may share it; processes may not.
 
     Args:
         profile: Where.

@@ -15,6 +15,7 @@ from .endpoints import describe, ls
 from .explain import chain_table, explanation
 from .show import Note, duration, profiles_table, show, status_card
 from .ways_in import session_for
+from .writing import acknowledge, send, submit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,12 +105,15 @@ def sandbox(desk: Desk, request: Request) -> None:
     show(Note(said))
 
 
-FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
+FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
     "sensors": fetch,
     "readings": fetch,
     "alerts": fetch,
     "predictions": fetch,
     "get": fetch,
+    "submit": submit,
+    "acknowledge": acknowledge,
+    **dict.fromkeys(("post", "patch", "put", "delete"), send),
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,
