@@ -18,7 +18,6 @@ it gives::
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
@@ -26,8 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from .addresses import KeyPlace, check_url, is_loopback
 from .errors import ConfigError
 
 __all__ = [
@@ -57,6 +56,31 @@ CLIENT_AUTH = {
     "client_secret_basic": "basic",
     "client_secret_post": "body",
 }
+OAUTH_FIELDS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "code",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "device_code",
+        "grant_type",
+        "nonce",
+        "password",
+        "redirect_uri",
+        "refresh_token",
+        "resource",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+        "token",
+        "username",
+    }
+)
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
 SECRET_FIELDS = (
     "api_key",
@@ -68,51 +92,6 @@ SECRET_FIELDS = (
     "key",
     "secret",
 )
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
-    if host is None or host.lower() == "localhost":
-        return host is not None
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def check_url(label: str, url: str | None) -> None:
-    """Raise ConfigError unless `url`, called `label`, is a whole https address, or http on loopback; None passes."""
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except (ValueError, AttributeError):
-        raise ConfigError(f"{label} is not a URL.") from None
-    if parts.username or parts.password:
-        raise ConfigError(f"{label} holds a user name or password.", hint="Log in instead.")
-    if parts.scheme not in ("https", "http") or not host or parts.fragment:
-        raise ConfigError(f"{label} is {url!r}.", hint="Write https://host/path.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigError(f"{label} is plain http: {url!r}.", hint="Use https; http is for loopback only.")
-
-
-@dataclass(frozen=True)
-class KeyPlace:
-    """Where an API key goes: a header or a query parameter, and the text around it."""
-
-    name: str
-    template: str = "{key}"
-    in_query: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> KeyPlace:
-        """Read ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"`` or ``"?api_key={key}"``."""
-        match = re.fullmatch(r"\?([\w.-]+)=\{key\}|([\w-]+):\s*([\x21-\x7e ]*\{key\}[\x21-\x7e ]*)", text)
-        if match is None:
-            raise ConfigError(f"api_key_in is {text!r}.", hint='Write "Header-Name: {key}" or "?parameter={key}".')
-        query, header, template = match.groups()
-        return cls(query, in_query=True) if query else cls(header, template)
 
 
 @dataclass(frozen=True)
@@ -127,9 +106,12 @@ class Profile:
         authorize_url: OAuth authorization endpoint (RFC 6749 3.1).
         device_url: Device authorization endpoint (RFC 8628 3.1).
         revoke_url: Revocation endpoint (RFC 7009).
-        redirect_uri: Redirect URI as registered, when the server wants a fixed one.
+        redirect_uri: Redirect URI as registered, when the server wants a fixed one. ``{server}`` in it is the address
+            of a JupyterHub user's server, and ``{port}`` a free port:
+            ``{server}/proxy/{port}/callback`` leads through jupyter-server-proxy where that is, else to loopback.
         scopes: Scopes to ask for.
         resources: APIs the token is for (RFC 8707), where the server serves several.
+        auth_params: What else to send when a token is asked for, such as the ``audience`` that some servers want.
         client_id: OAuth client id, where it is no secret and the same for everybody.
         client_auth: How the client secret reaches the token endpoint (RFC 6749 2.3.1): ``basic``, ``body``,
             or ``auto``: Basic first, the body when that is refused.
@@ -155,6 +137,7 @@ class Profile:
     redirect_uri: str | None = None
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    auth_params: Mapping[str, str] = field(default_factory=dict, hash=False)
     client_id: str | None = None
     client_auth: str = "auto"
     api_key_in: str = "Authorization: ApiKey {key}"
@@ -176,6 +159,9 @@ class Profile:
             words: object = getattr(self, name)  # TOML and people write "read write" too
             self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
+        self._set("auth_params", {name: str(value) for name, value in self.auth_params.items()})
+        for name in OAUTH_FIELDS & self.auth_params.keys():
+            raise ConfigError(f"{self.name}.auth_params sets {name!r}, which the login sets itself.")
         KeyPlace.parse(self.api_key_in)
 
     def _set(self, name: str, value: object) -> None:

@@ -1,8 +1,10 @@
 """The loopback listener: silent, for one answer, and deaf to everything else."""
 
 import http.client
+import re
 import socket
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -128,12 +130,64 @@ def test_a_fixed_port_is_taken_exactly_or_said_to_be_busy(callback):
     again.close()
 
 
-@pytest.mark.parametrize("registered", ["http://127.0.0.1/cb", "http://localhost/cb"])
-def test_a_registered_address_without_a_port_gets_one(registered):
-    """RFC 8252 7.3: the path is kept, the port is ours."""
+@pytest.mark.parametrize(
+    ("registered", "pattern"),
+    [
+        ("http://127.0.0.1/cb", r"http://127\.0\.0\.1:\d+/cb"),
+        ("http://localhost/cb", r"http://localhost:\d+/cb"),
+        ("http://localhost", r"http://localhost:\d+"),
+        ("http://127.0.0.1:{port}/cb?x=1", r"http://127\.0\.0\.1:\d+/cb\?x=1"),
+        ("http://[::1]/cb", r"http://\[::1\]:\d+/cb"),
+    ],
+)
+def test_a_registered_address_without_a_port_gets_one(registered, pattern):
+    """RFC 8252 7.3: all of it is kept to the letter, and the port is ours."""
     made = Callback(registered)
-    assert made.redirect_uri.startswith("http://127.0.0.1:")
-    assert made.redirect_uri.endswith("/cb")
+    assert re.fullmatch(pattern, made.redirect_uri)
+    made.close()
+
+
+def test_a_registered_localhost_is_heard_by_either_address():
+    """A browser may take `localhost` for 127.0.0.1 or for [::1]: both are ours, and the name is the one let in."""
+    for host in ("127.0.0.1", "::1"):
+        made = Callback("http://localhost/cb")
+        made.listen(lambda query: query == GOOD)
+        port = urlsplit(made.redirect_uri).port
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection.request("GET", f"/cb?{GOOD}", headers={"Host": f"localhost:{port}"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert made.take(5) == GOOD
+        made.close()
+
+
+def test_a_squatter_of_the_other_localhost_is_noticed():
+    """A09: who holds [::1] at the registered port would get the code: the login is not begun; the control is free."""
+    with socket.socket(socket.AF_INET6) as squatter:
+        squatter.bind(("::1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        with pytest.raises(ConfigError, match="is taken"):
+            Callback(f"http://localhost:{port}/cb")
+        Callback(f"http://127.0.0.1:{port}/cb").close()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}, r"https://hub\.example/user/ada/proxy/\d+/cb"),
+        (
+            {"JUPYTERHUB_HOST": "https://ada.hub.example", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"},
+            r"https://ada\.hub\.example/user/ada/proxy/\d+/cb",
+        ),
+        ({"JUPYTERHUB_PUBLIC_URL": "", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}, r"http://127\.0\.0\.1:\d+/cb"),
+        ({}, r"http://127\.0\.0\.1:\d+/cb"),
+    ],
+)
+def test_one_address_for_hubs_and_laptops(environ, expected):
+    """`{server}/proxy/{port}/cb` leads through jupyter-server-proxy on a hub, and to loopback elsewhere."""
+    made = Callback("{server}/proxy/{port}/cb", environ)
+    assert re.fullmatch(expected, made.redirect_uri)
     made.close()
 
 

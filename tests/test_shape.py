@@ -13,6 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "addresses": 2,
+    "challenges": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
@@ -34,6 +36,7 @@ BESIDE = {
     ("pending", "session"),
     ("sessions", "session"),
     ("frames", "errors"),
+    ("profiles", "addresses"),
     ("__init__", "notebook"),
     ("__main__", "notebook"),
 }  # on one floor, in this direction

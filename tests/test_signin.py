@@ -284,7 +284,7 @@ def test_a_plain_http_verification_address_is_refused():
         DeviceGrant(client(Script({**DEVICE, "verification_uri": "http://evil.example/device"})))
 
 
-OLD = Token(Secret("at0"), 0.0, 60.0, ("read", "write"), Secret("rt0"), "ann")
+OLD = Token(Secret("at0"), 0.0, 60.0, ("read", "write"), Secret("rt0"), "ann@lab.example", "ann")
 
 
 @pytest.mark.parametrize(("reply", "kept"), [(TOKEN, "rt"), ({"access_token": "at"}, "rt0")])
@@ -293,7 +293,7 @@ def test_a_rotated_refresh_token_replaces_and_an_absent_one_stays(reply, kept):
     script = Script(reply)
     token = refresh(client(script), OLD)
     assert token.refresh.reveal() == kept
-    assert (token.scopes, token.account) == (("read", "write"), "ann")
+    assert (token.scopes, token.account, token.subject) == (("read", "write"), "ann@lab.example", "ann")
     assert script.seen[0][1]["refresh_token"] == "rt0"
 
 
