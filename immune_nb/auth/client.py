@@ -260,7 +260,7 @@ def check_reply(reply: httpx.Response, where: str) -> None:
     status, refusal = reply.status_code, oauth_error(reply)
     if reply.is_success and not refusal:
         return
-    refuses = reply.is_client_error and status not in (httpx.codes.NOT_FOUND, httpx.codes.TOO_MANY_REQUESTS)
+    refuses = reply.is_client_error and status not in NOT_A_REFUSAL
     if refuses or (reply.is_success and refusal):  # some say no with a 200
         said = oauth_error(reply, "error_description") or refusal or f"HTTP {status}"
         raise LoginRejectedError(

@@ -139,7 +139,7 @@ class CodeGrant:
             code_challenge=create_s256_code_challenge(self._verifier),
             code_challenge_method="S256",
             resource=list(client.profile.resources),
-            nonce=self._nonce,
+            **({"nonce": self._nonce} if self._nonce else {}),
             **client.profile.auth_params,
         )
 
