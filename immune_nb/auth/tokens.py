@@ -126,6 +126,7 @@ class TokenKeeper:
         self._clock = clock
         self._lock = threading.Lock()
         self._flight: Future[Token | ImmuneError] | None = None
+        self._dead: tuple[Token, SessionExpiredError] | None = None
         self._pid = os.getpid()
 
     @property
@@ -180,16 +181,18 @@ class TokenKeeper:
     def renew_by(self, obtain: Obtain) -> None:
         """Renew in another way from now on."""
         with self._lock:
-            self._obtain = obtain
+            self._obtain, self._dead = obtain, None
 
     def forget(self) -> None:
         """Drop the token and the means to get another."""
         with self._lock:
-            self._token = self._obtain = None
+            self._token = self._obtain = self._dead = None
 
     def _take_off(self, seen: Token | None) -> Future[Token | ImmuneError]:
         if self._obtain is None:
             raise SessionExpiredError("This access token cannot be renewed.", hint="Log in again.")
+        if self._dead and self._dead[0] is seen:  # a refresh token that was refused stays refused: ask no more
+            raise copy.copy(self._dead[1])
         flight: Future[Token | ImmuneError] = Future()
         thread = threading.Thread(target=self._renew, args=(flight, self._obtain, seen), daemon=True)
         self._flight = flight
@@ -208,6 +211,7 @@ class TokenKeeper:
         except LoginRejectedError as error:
             worked = SessionExpiredError(error.message, hint="Log in again.")
             outcome = error.with_traceback(None) if seen is None else worked
+            self._dead = (seen, worked) if seen and seen.refresh else None
         except ImmuneError as error:
             outcome = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
