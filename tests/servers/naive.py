@@ -97,6 +97,14 @@ class Ours:
             self.said = str(error)
             raise RefusedError(self.said) from None
 
+    def renew(self) -> None:
+        """Get a new token now."""
+        try:
+            self.session.renew()
+        except im.ImmuneError as error:
+            self.said = str(error)
+            raise RefusedError(self.said) from None
+
     def log_out(self) -> str:
         """What is said of it."""
         return self.session.logout()
@@ -187,10 +195,10 @@ class Naive:
         url: str | None = f"{self.there.origin}/api{path}"
         while url:
             if time.time() > self.expires_at:
-                self._renew()
+                self.renew()
             page = self.http.get(url, headers={"Authorization": f"Bearer {self.reply['access_token']}"})
             if page.status_code == 401:
-                self._renew()
+                self.renew()
                 url = f"{self.there.origin}/api{path}"
                 continue
             body = page.raise_for_status().json()
@@ -215,7 +223,8 @@ class Naive:
             self.listener.server_close()
         self.http.close()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Get a new token now."""
         form = {"grant_type": "refresh_token", "refresh_token": self.reply["refresh_token"]}
         if not self._take(form):
             raise RefusedError(self.said)
