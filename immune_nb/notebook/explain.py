@@ -85,7 +85,7 @@ def _places(status: Status, attempt: Attempt) -> list[str]:
     places = ["in the memory of this kernel"]
     if link in at_its_source:
         places.append(at_its_source[link])
-    elif attempt.origin.startswith(("environment", "file")):
+    elif attempt.origin.startswith(("environment", "file", "keyring")):
         places.append(f"in the {attempt.origin}")
     return [*places, f"in {status.remembered}"] if status.remembered else places
 

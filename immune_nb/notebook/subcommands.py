@@ -6,7 +6,7 @@ from .vocabulary import PROFILE, QUERY, RANGE, Command, Option
 
 __all__ = ["COMMANDS", "command_named"]
 
-PLACES = ("env", "env:NAME", "file:PATH", "prompt", "panel")
+PLACES = ("env", "env:NAME", "file:PATH", "keyring:NAME", "prompt", "panel")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
