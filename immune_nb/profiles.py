@@ -28,6 +28,7 @@ from typing import Any
 
 from .addresses import KeyPlace, check_url, is_loopback
 from .errors import ConfigError
+from .hints import Hints
 
 __all__ = [
     "IIINIT",
@@ -49,49 +50,15 @@ DEFAULT_PATHS: Mapping[str, str] = {
     "alerts": "/alerts",
     "predictions": "/predictions",  # assumed (api-contract 1.8)
 }
-CLIENT_AUTH = {
-    "auto": "auto",
-    "basic": "basic",
-    "body": "body",
-    "client_secret_basic": "basic",
-    "client_secret_post": "body",
-}
-OAUTH_FIELDS = frozenset(
-    {
-        "client_id",
-        "client_secret",
-        "client_assertion",
-        "client_assertion_type",
-        "code",
-        "code_challenge",
-        "code_challenge_method",
-        "code_verifier",
-        "device_code",
-        "grant_type",
-        "nonce",
-        "password",
-        "redirect_uri",
-        "refresh_token",
-        "resource",
-        "response_mode",
-        "response_type",
-        "scope",
-        "state",
-        "token",
-        "username",
-    }
-)
+CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body"}
+CLIENT_AUTH |= {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
+OAUTH_FIELDS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type", "redirect_uri"})
+OAUTH_FIELDS |= {"code", "code_challenge", "code_challenge_method", "code_verifier", "nonce", "state", "scope"}
+OAUTH_FIELDS |= {"device_code", "grant_type", "response_type", "response_mode", "refresh_token", "resource"}
+OAUTH_FIELDS |= {"username", "password", "token"}  # what a login sets itself, and what no file should hold
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
-SECRET_FIELDS = (
-    "api_key",
-    "token",
-    "access_token",
-    "client_secret",
-    "refresh_token",
-    "password",
-    "key",
-    "secret",
-)
+SECRET_FIELDS = frozenset({"api_key", "token", "access_token", "client_secret", "refresh_token", "password"})
+SECRET_FIELDS |= {"key", "secret"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +88,8 @@ class Profile:
         hub_token: Field of JupyterHub's ``auth_state`` that holds a token for this API. None: the hub's login is not
             passed on.
         check: A cheap path that needs a login; a login is tried against it. None: the first query tells.
+        records: Where an answer has its records, as a path of field names (``data.items``), if that is not found out.
+        paging: How lists page, as `immune_nb.hints` writes it (``page=p``), if that is not found out.
         read_only: Refuse requests that change something.
 
     Raises:
@@ -144,6 +113,8 @@ class Profile:
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
     hub_token: str | None = None
     check: str | None = None
+    records: str = ""
+    paging: str = ""
     read_only: bool = False
 
     def __post_init__(self) -> None:
@@ -163,6 +134,7 @@ class Profile:
         for name in OAUTH_FIELDS & self.auth_params.keys():
             raise ConfigError(f"{self.name}.auth_params sets {name!r}, which the login sets itself.")
         KeyPlace.parse(self.api_key_in)
+        Hints.parse(self.records, self.paging)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -171,6 +143,11 @@ class Profile:
     def env_prefix(self) -> str:
         """Start of this profile's environment variables: ``my-lab`` reads ``MY_LAB_API_KEY``."""
         return self.name.upper().replace("-", "_")
+
+    @property
+    def hints(self) -> Hints:
+        """`records` and `paging`, read."""
+        return Hints.parse(self.records, self.paging)
 
     @property
     def key_place(self) -> KeyPlace:

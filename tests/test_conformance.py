@@ -27,6 +27,7 @@ from immune_nb.challenges import Challenge, read_challenge
 from immune_nb.connecting import connect
 from immune_nb.pending import PendingLogin
 
+pytestmark = pytest.mark.slow
 SECRET = "s+e/c=r:t"
 ROWS = {"data": [{"id": "vib_001"}], "has_more": False}
 DEVICE = {"device_code": "dc", "user_code": "ABCD", "expires_in": 600, "interval": 5}

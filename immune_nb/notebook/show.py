@@ -20,6 +20,8 @@ VERBOSE = (
     "duplicates",
     "outside",
     "coerced",
+    "detected",
+    "units",
     "versions",
 )
 
