@@ -130,9 +130,7 @@ class Profile:
             words: object = getattr(self, name)  # TOML and people write "read write" too
             self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
-        self._set("auth_params", {name: str(value) for name, value in self.auth_params.items()})
-        for name in OAUTH_FIELDS & self.auth_params.keys():
-            raise ConfigError(f"{self.name}.auth_params sets {name!r}, which the login sets itself.")
+        self._set("auth_params", _auth_params(self.name, self.auth_params))
         KeyPlace.parse(self.api_key_in)
         Hints.parse(self.records, self.paging)
 
@@ -153,6 +151,15 @@ class Profile:
     def key_place(self) -> KeyPlace:
         """`api_key_in`, read."""
         return KeyPlace.parse(self.api_key_in)
+
+
+def _auth_params(name: str, given: object) -> dict[str, str]:
+    """What a profile adds to requests for a token, checked."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{name}.auth_params is no table.", hint='Write auth_params = { audience = "…" }.')
+    for own in OAUTH_FIELDS & given.keys():
+        raise ConfigError(f"{name}.auth_params sets {own!r}.", hint="The login sets that itself; leave it out.")
+    return {str(key): str(value) for key, value in given.items()}
 
 
 IMMUNE = Profile(
