@@ -38,6 +38,7 @@ def issuer() -> Iterator[str]:
             pass
         yield found[1]
         process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture

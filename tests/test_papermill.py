@@ -46,7 +46,7 @@ os.environ.update(json.loads(Path({path!r}).read_text()))
 %immune login --profile sandbox {words}
 %immune status --explain
 frame = %immune sensors --limit 3
-print(len(frame), "sensors")
+print(f"{len(frame)} sensors")
 %immune logout
 os.environ.clear()
 os.environ.update(before)

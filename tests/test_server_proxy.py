@@ -36,6 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pass
         yield found[1]
         process.terminate()
+        process.wait(30)
 
 
 def test_an_answer_comes_through_to_the_listener(server, monkeypatch):
