@@ -91,6 +91,9 @@ class Profile:
         records: Where an answer has its records, as a path of field names (``data.items``), if that is not found out.
         paging: How lists page, as `immune_nb.hints` writes it (``page=p``), if that is not found out.
         read_only: Refuse requests that change something.
+        catalog: Where the OpenAPI document is: a path on the API, a URL on its origin, a file (``lab.json``,
+            ``~/lab.json``, ``file:/srv/lab.json``), or ``immune`` for the one in this package. None: the usual places
+            on the API's origin are tried, once somebody asks what there is.
 
     Raises:
         ConfigError: A field is malformed, or an address is plain http off loopback.
@@ -116,6 +119,7 @@ class Profile:
     records: str = ""
     paging: str = ""
     read_only: bool = False
+    catalog: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w-]*", str(self.name), re.ASCII):
@@ -132,6 +136,10 @@ class Profile:
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
         self._set("auth_params", _auth_params(self.name, self.auth_params))
         KeyPlace.parse(self.api_key_in)
+        if self.catalog is not None and not (isinstance(self.catalog, str) and self.catalog.strip()):
+            raise ConfigError(f"{self.name}.catalog is {self.catalog!r}.", hint="Give a path, a URL or a file.")
+        if self.catalog and re.match(r"https?://", self.catalog):
+            check_url(f"{self.name}.catalog", self.catalog)
         Hints.parse(self.records, self.paging)
 
     def _set(self, name: str, value: object) -> None:
@@ -152,6 +160,13 @@ class Profile:
         """`api_key_in`, read."""
         return KeyPlace.parse(self.api_key_in)
 
+    @property
+    def catalog_file(self) -> Path | None:
+        """The file that `catalog` names; None when it names something else."""
+        if self.catalog is None or self.catalog == "immune" or re.match(r"/|https?://", self.catalog):
+            return None
+        return Path(self.catalog.removeprefix("file:")).expanduser()
+
 
 def _auth_params(name: str, given: object) -> dict[str, str]:
     """What a profile adds to requests for a token, checked."""
@@ -168,6 +183,7 @@ IMMUNE = Profile(
     token_url="https://auth.immune.dev/oauth/token",  # noqa: S106 - an address
     client_auth="body",
     check="/sensors",
+    catalog="immune",
 )
 IIINIT = Profile(
     name="iiniit",
@@ -182,6 +198,7 @@ SANDBOX = Profile(
     base_url="http://127.0.0.1:8765/v1",
     token_url="http://127.0.0.1:8765/oauth/token",  # noqa: S106 - an address
     check="/sensors",
+    catalog="immune",
 )
 
 
@@ -210,8 +227,12 @@ def load_profiles(environ: Mapping[str, str] | None = None) -> dict[str, Profile
     """
     env = os.environ if environ is None else environ
     profiles = {p.name: p for p in (IMMUNE, IIINIT, SANDBOX)}
-    for name, table in _tables(config_file(env)).items():
-        profiles[name] = _from_table(name, table, profiles.get(name))
+    file = config_file(env)
+    for name, table in _tables(file).items():
+        found = _from_table(name, table, profiles.get(name))
+        if (beside := found.catalog_file) and not beside.is_absolute():
+            found = replace(found, catalog=f"file:{file.parent / beside}")
+        profiles[name] = found
     return {name: _moved(profile, env) for name, profile in profiles.items()}
 
 
