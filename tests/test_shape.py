@@ -55,6 +55,9 @@ FENCES = {
     "uvicorn": {"sandbox"},
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
+    "plotly": {"notebook"},
+    "tsdownsample": {"notebook"},
+    "matplotlib": {"notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

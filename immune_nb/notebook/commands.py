@@ -11,7 +11,9 @@ from immune_nb.profiles import IMMUNE
 from .audit import audit
 from .doctor import doctor
 from .explain import chain_table, explanation
+from .exploring import explore
 from .show import Note, duration, profiles_table, show, status_card
+from .tailing import tail
 from .ways_in import session_for
 
 if TYPE_CHECKING:
@@ -131,6 +133,8 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "profiles": profiles,
     "use": use,
     "sandbox": sandbox,
+    "explore": lambda desk, request: explore(desk, request, _ids(request.words) or []),
+    "tail": lambda desk, request: tail(desk, request, _ids(request.words) or []),
     "audit": audit,
     "doctor": doctor,
 }

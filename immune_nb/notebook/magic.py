@@ -19,6 +19,7 @@ from . import manual
 from .arguments import Request, parse
 from .comm_log import CommLogGuard
 from .desk import Desk
+from .frame_tables import FrameTables
 from .history import HistoryGuard
 from .show import Note, footer, show
 
@@ -36,7 +37,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
-        self.guards = (HistoryGuard(shell), CommLogGuard())
+        self.guards = (HistoryGuard(shell), CommLogGuard(), FrameTables(shell))
         self._shell = shell
         self._footers: list[str] = []
 

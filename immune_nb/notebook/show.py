@@ -11,6 +11,7 @@ from IPython.display import display
 __all__ = ["Note", "Table", "duration", "footer", "login_line", "profiles_table", "show", "status_card"]
 
 FAINT = "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,GrayText));font-size:90%"
+SHORT = 30  # characters that stay on one line
 VERBOSE = (
     "account",
     "path",
@@ -80,7 +81,8 @@ class Table:
 
 def _cell(tag: str, text: str) -> str:
     scope = ' scope="row"' if tag == "th" else ""
-    return f'<{tag}{scope} style="text-align:left;overflow-wrap:anywhere">{escape(text)}</{tag}>'
+    wrap = "white-space:nowrap" if len(text) <= SHORT else "overflow-wrap:anywhere"
+    return f'<{tag}{scope} style="text-align:left;{wrap}">{escape(text)}</{tag}>'
 
 
 def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose: bool = False) -> str:
