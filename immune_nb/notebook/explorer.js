@@ -305,12 +305,18 @@ function render({ model, el }) {
     drawChips(isDark(root));
   });
   worn.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  // A front end that selects a cell by its margin leaves the focus here, and its own keys dead.
+  const leave = ({ target }) => {
+    if (!root.contains(target) && root.contains(document.activeElement)) document.activeElement.blur();
+  };
+  document.addEventListener("pointerdown", leave, true);
   el.append(root);
   plot.prepare();
   ask({ do: "open" }, "Listing sensors…");
   return () => {
     clearTimeout(waiting);
     worn.disconnect();
+    document.removeEventListener("pointerdown", leave, true);
     model.off("msg:custom", listen);
     plot.close();
   };

@@ -22,7 +22,7 @@ async function insertBelow(model, el, id, code) {
   if (!notebook?.insertCell || !page?.querySelector(".jp-Cell .cm-content")) return false;
   const place = notebook.cells.findIndex((cell) => cell.cell_type === "code" && JSON.stringify(cell.toJSON().outputs).includes(id));
   const at = place < 0 ? notebook.cells.length : place + 1;
-  notebook.insertCell(at, { cell_type: "code", source: code, metadata: {}, outputs: [], execution_count: null });
+  notebook.insertCell(at, { cell_type: "code", source: code, metadata: { trusted: true }, outputs: [], execution_count: null });
   for (let look = 0; look < 30; look += 1) {
     await new Promise(requestAnimationFrame);
     const cell = page.querySelector(`[data-windowed-list-index="${at}"]`) ?? page.querySelectorAll(".jp-Cell")[at];

@@ -6,7 +6,7 @@ const DARK = ["#6aa8ff", "#ffa657", "#4cc9a7", "#f08bd0", "#b69cff", "#e0bd4d", 
 const SEVERITIES = { critical: ["#d32f2f", "#ff6b60"], warning: ["#c77700", "#ffb74d"], info: ["#5f7d95", "#90a4b8"] };
 const PANEL = 190; // px, of several; a single one is higher
 const LANE = 22;
-const CROWD = 60; // marks; more of them are drawn fainter
+const CROWD = 60; // marks; more of them are drawn smaller
 
 let library = null; // a promise, on this page
 
@@ -54,7 +54,7 @@ function tracesFor(picture, dark, panelOf) {
       const tint = (bad ? SEVERITIES.critical : SEVERITIES.warning)[+dark];
       traces.push({ ...shared, x: picture.arrays[next++], y: picture.arrays[next++], type: "scatter", mode: "markers",
         name: word, hoverinfo: "skip",
-        marker: { symbol: bad ? "x-thin" : "circle-open", size: crowd ? 4 : 6.5, opacity: crowd ? 0.55 : 1, color: tint,
+        marker: { symbol: bad ? "x-thin" : "circle-open", size: crowd ? 5 : 6.5, opacity: crowd ? 0.8 : 1, color: tint,
           line: { width: crowd ? 1 : 1.5, color: tint } } });
     }
   });
@@ -85,7 +85,7 @@ function layoutFor(picture, root, dark, units) {
     hoverlabel: { bgcolor: style.backgroundColor, bordercolor: grid, font: { color: style.color, size: 12 } },
     xaxis: { ...axis, type: "date", range: [...picture.shown], fixedrange: false, anchor: `y${units.length + 1}`,
       hoverformat: "%-d %b %Y %H:%M:%S UTC", spikemode: "across", spikethickness: 1, spikecolor: faint, spikedash: "solid",
-      ticks: "outside", tickcolor: grid, ticklen: 4 },
+      tickangle: 0, nticks: Math.max(3, Math.round(root.offsetWidth / 130)), ticks: "outside", tickcolor: grid, ticklen: 4 },
     yaxis: { visible: false, fixedrange: true, range: [0, 1], domain: [1 - lane / inner, 1] },
     shapes: picture.alerts.map((alert) => ({ type: "line", xref: "x", yref: "paper", x0: alert.at, x1: alert.at, y0: 0,
       y1: 1 - lane / 2 / inner, layer: "below",

@@ -20,7 +20,7 @@ __all__ = ["Line", "Trace", "traces_of"]
 POINTS = 2_000  # of one line; more than a screen is wide
 FEW = 3.0  # readings are missing where the spacing is more than so many times the usual one
 MOST_GAPS = 200  # whose very edges are kept; a shorter one only breaks the line
-MOST_MARKS = 200
+MOST_MARKS = 100
 GOOD = "good"
 Line = tuple["NDArray[np.float64]", "NDArray[np.float64]"]  # milliseconds since 1970, values
 
