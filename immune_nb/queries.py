@@ -159,12 +159,6 @@ class Queries:
             severity: ``critical``, ``warning`` or ``info``, or several of them.
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
-            wide: A row per instant and a column per sensor, holding ``value``.
-            cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
-            refresh: Forget what was kept of these sensors, and keep it anew.
-            to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
-                frame: a `immune_nb.frames.folder.Dataset`.
-            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
