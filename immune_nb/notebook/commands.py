@@ -11,9 +11,7 @@ from immune_nb.profiles import IMMUNE
 from .audit import audit
 from .doctor import doctor
 from .explain import chain_table, explanation
-from .exploring import explore
 from .show import Note, duration, profiles_table, show, status_card
-from .tailing import tail
 from .ways_in import session_for
 
 if TYPE_CHECKING:
@@ -120,6 +118,20 @@ def sandbox(desk: Desk, request: Request) -> None:
     show(Note(said))
 
 
+def explore(desk: Desk, request: Request) -> None:
+    """``%immune explore``."""
+    from . import exploring
+
+    exploring.explore(desk, request, _ids(request.words) or [])
+
+
+def tail(desk: Desk, request: Request) -> None:
+    """``%immune tail``."""
+    from . import tailing
+
+    tailing.tail(desk, request, _ids(request.words) or [])
+
+
 FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
     "sensors": sensors,
     "readings": readings,
@@ -133,8 +145,8 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "profiles": profiles,
     "use": use,
     "sandbox": sandbox,
-    "explore": lambda desk, request: explore(desk, request, _ids(request.words) or []),
-    "tail": lambda desk, request: tail(desk, request, _ids(request.words) or []),
+    "explore": explore,
+    "tail": tail,
     "audit": audit,
     "doctor": doctor,
 }

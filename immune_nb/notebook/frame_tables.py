@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -100,7 +98,7 @@ def as_text(column: pd.Series[Any]) -> list[str]:
     if column.dtype.kind == "M":
         texts = _times(column)
     elif column.dtype.kind == "f":
-        texts = _numbers(column.to_numpy(np.float64))
+        texts = _numbers(column.to_numpy("float64"))
     else:
         texts = [str(value) for value in column.astype(object)]
     return ["" if gone else text for gone, text in zip(missing, texts, strict=True)]
@@ -158,6 +156,8 @@ def _times(column: pd.Series[Any]) -> list[str]:
 
 def _numbers(values: Any) -> list[str]:
     """Numbers with the same decimals: those they have, up to six significant digits of the greatest."""
+    import numpy as np
+
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     greatest = sizes.max() if len(sizes) else 1.0
     room = max(0, DIGITS - 1 - math.floor(math.log10(greatest)))
