@@ -238,8 +238,8 @@ def test_the_keyboard_is_enough_and_narrow_is_wide_enough(open_in, lab, sandbox)
     explorer(notebook).screenshot(path=notebook.shoot("explorer_narrow"))
 
 
-def test_the_theme_is_followed_at_once(open_in, lab, sandbox):
-    """Another theme chosen in the menu: colours of the plot change without running anything."""
+def test_the_theme_is_followed_and_a_reopened_explorer_is_dead(open_in, lab):
+    """Another theme: the plot's colours change at once. With a new kernel the saved explorer says what to run."""
     lab.wear("JupyterLab Light")
     notebook = open_in(NotebookPage, "theme.ipynb", LOGIN, "%immune explore vib_001 --last 1d")
     run(notebook, 0)
@@ -249,6 +249,14 @@ def test_the_theme_is_followed_at_once(open_in, lab, sandbox):
     light = notebook.page.evaluate(stroke)
     redrawn(notebook, lambda: choose_dark(notebook))
     assert notebook.page.evaluate(stroke) != light
+    notebook.select(1)
+    notebook.save()
+    notebook.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    notebook.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    expect(notebook.page.get_by_text("No Kernel").first).to_be_visible(timeout=PATIENCE)
+    notebook.open("theme.ipynb")
+    expect(notebook.page.get_by_text("This explorer is from an earlier kernel.")).to_be_visible(timeout=PATIENCE)
+    notebook.complaints[:] = [text for text in notebook.complaints if "model not found" not in text]
 
 
 def choose_dark(notebook: NotebookPage) -> None:
@@ -304,19 +312,3 @@ def test_the_login_panel_works_in_the_other_front_ends(open_in, lab, sandbox, ki
     notebook.page.get_by_label("API key").fill(sandbox.api_key)
     notebook.page.get_by_role("button", name="Connect").click()
     expect(notebook.page.get_by_text("Logged in to sandbox")).to_be_visible(timeout=PATIENCE)
-
-
-def test_a_reopened_explorer_says_that_it_is_dead(open_in, lab, browser, sandbox):
-    """With a new kernel the saved explorer offers nothing; it says to run the line again."""
-    notebook = open_in(NotebookPage, "dead.ipynb", LOGIN, "%immune explore vib_001 --last 1d")
-    run(notebook, 0)
-    run(notebook, 1)
-    drawn(notebook)
-    notebook.select(1)
-    notebook.save()
-    notebook.page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    notebook.page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
-    expect(notebook.page.get_by_text("No Kernel").first).to_be_visible(timeout=PATIENCE)
-    notebook.open("dead.ipynb")
-    expect(notebook.page.get_by_text("This explorer is from an earlier kernel.")).to_be_visible(timeout=PATIENCE)
-    notebook.complaints[:] = [text for text in notebook.complaints if "model not found" not in text]

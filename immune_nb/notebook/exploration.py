@@ -124,12 +124,13 @@ class Exploration:
 
     @property
     def remarks(self) -> list[str]:
-        """What did not arrive, one sentence each."""
+        """What did not arrive or cannot be drawn, a sentence each."""
         receipts = [batch.attrs["immune"] for batch in self._batches]
+        broken = [receipt for receipt in receipts if not receipt["complete"]]
+        undrawn = [trace for trace in self._traces.values() if trace.undrawn and trace.sensor in self.chosen]
         return [
-            f"NOT complete: {receipt['rows']:,} rows arrived, stopped by {receipt['stopped_by']}."
-            for receipt in receipts
-            if not receipt["complete"]
+            *(f"NOT complete: {part['rows']:,} rows arrived, stopped by {part['stopped_by']}." for part in broken),
+            *(f"{one.undrawn:,} readings of {one.sensor} have no instant or no finite value." for one in undrawn),
         ]
 
     def traces(self) -> list[Trace]:
@@ -175,17 +176,18 @@ class Exploration:
         found: list[dict[str, str]] = cards.to_dict("records")  # type: ignore[assignment] # its keys are text
         return found
 
-    def alerts(self) -> list[dict[str, Any]]:
-        """The alerts there are; none where the service has no such list."""
+    def alerts(self) -> tuple[list[dict[str, Any]], str]:
+        """The alerts there are, and what is wrong with them: not all, or none where the service has no such list."""
         try:
             alerts = self.session.alerts(limit=MOST_ALERTS, partial=True)
-        except ImmuneError:
-            return []
+        except ImmuneError as error:
+            return [], f"Alerts are not marked: {error}"
+        wrong = "" if alerts.attrs["immune"]["complete"] else f"Only {len(alerts):,} alerts arrived to be marked."
         alerts = alerts[alerts["created_at"].notna()]
         texts = alerts[["severity", "status", "sensor_id", "equipment_id", "message"]].astype(object)
         cards: list[dict[str, Any]] = texts.where(texts.notna(), "").to_dict("records")  # type: ignore[assignment]
         instants = ((micros(at) or 0) / 1000 for at in alerts["created_at"])
-        return [{**card, "at": at} for card, at in zip(cards, instants, strict=True)]
+        return [{**card, "at": at} for card, at in zip(cards, instants, strict=True)], wrong
 
     def _receipt(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The receipt of what is looked at, out of those of what was fetched."""

@@ -198,7 +198,8 @@ function render({ model, el }) {
   keyboardSafe(ui.name.field);
   ui.every.addEventListener("change", () => ask({ do: "look", every: ui.every.value }));
 
-  const other = folded("Other range", ui.from.node, ui.to.node, button("Load", pick));
+  const other = folded("Other range",
+    element("div", { className: "immune-between" }, ui.from.node, ui.to.node, button("Load", pick)));
   other.className = "immune-other";
   const whole = button("Show everything", () => plot.zoomTo(...plot.picture.within), { className: "immune-whole", hidden: true });
   const bar = element("div", { className: "immune-bar" }, spans.node, ui.every, other);
@@ -249,6 +250,7 @@ function render({ model, el }) {
     },
     say({ text, tone }) {
       say(text, tone);
+      drawChips(isDark(root)); // one that cannot be fetched can be left out
       done();
     },
     code({ code }) {
@@ -285,6 +287,8 @@ function render({ model, el }) {
       ui.legend.replaceChildren(...(seen ? legend(picture) : []));
       if (seen) ui.numbers.replaceChildren(statistics(next, dark));
       if (next.remarks?.length) say(next.remarks.join(" "), "error");
+      else if (seen && next.without.length) say(`No readings in this range: ${next.without.join(", ")}.`);
+      else if (seen && ui.notice.textContent.startsWith("No readings")) say("");
       if (tabled && seen) ask({ do: "rows", offset: page = 0 });
     },
     rows({ columns, rows, offset, total, page: size }) {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import importlib.resources
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -54,19 +54,20 @@ class Explorer(anywidget.AnyWidget):
     Args:
         exploration: What to explore.
         shell: The IPython shell that takes the frame.
-        profile: The name of the profile for the code, where it is not the current one.
+        profile: Gives the name of the profile for the code; empty while it is the current one.
     """
 
     _esm = "".join(map(_shipped, SCRIPTS))
     _css = _shipped("panel.css") + _shipped("explorer.css")
 
-    def __init__(self, exploration: Exploration, shell: Any, profile: str = "") -> None:
+    def __init__(self, exploration: Exploration, shell: Any, profile: Callable[[], str] = str) -> None:
         self._exploration = exploration
         self._shell = shell
         self._profile = profile
         self._name = "df"
         self._wanted = {"last": exploration.last}
         self._alerts: list[dict[str, Any]] | None = None
+        self._of_alerts = ""
         self._machines: dict[str, str] = {}
         self._one_at_a_time = threading.RLock()  # some front ends let messages be handled on threads of their own
         super().__init__()
@@ -148,7 +149,7 @@ class Explorer(anywidget.AnyWidget):
             self._busy("Fetching…")
             asked.fetch(self._progress)
         if self._alerts is None:
-            self._alerts = asked.alerts()
+            self._alerts, self._of_alerts = asked.alerts()
         self._draw()
 
     def _progress(self, tally: Tally) -> None:
@@ -173,7 +174,8 @@ class Explorer(anywidget.AnyWidget):
             "within": [first, final],
             "alerts": [alert for alert in self._alerts or () if start <= alert["at"] < end and self._concerns(alert)],
             "statistics": [trace.summary() for trace in traces],
-            "remarks": asked.remarks,
+            "remarks": [*asked.remarks, self._of_alerts] if self._of_alerts else asked.remarks,
+            "without": sorted({*asked.chosen} - {trace.sensor for trace in traces if len(trace.times)}),
             "code": self._code() if asked.chosen else None,
         }
         self.send(picture, buffers=[array.data for _, arrays in cards for array in arrays])
@@ -201,7 +203,7 @@ class Explorer(anywidget.AnyWidget):
         )
 
     def _code(self) -> dict[str, str]:
-        recipe = self._exploration.recipe(self._profile)
+        recipe = self._exploration.recipe(self._profile())
         return {"line": recipe.line(self._name), "python": recipe.python(self._name)}
 
     def _call_it(self, name: str) -> None:

@@ -66,7 +66,7 @@ function sensorList(changed) {
     const left = found.length - MOST_LISTED;
     const machines = new Set(sensors.map((sensor) => sensor.machine).filter(Boolean)).size;
     count.textContent = left > 0 ? `${left.toLocaleString("en")} more: search for them`
-      : found.length ? `${found.length.toLocaleString("en")} sensors${machines && found.length === sensors.length ? ` on ${machines} machines` : ""}`
+      : found.length ? `${found.length.toLocaleString("en")} sensor${found.length === 1 ? "" : "s"}${machines && found.length === sensors.length ? ` on ${machines} machines` : ""}`
         : "No sensor is called so.";
     const first = options()[0];
     if (first) first.tabIndex = 0;

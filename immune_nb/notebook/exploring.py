@@ -42,6 +42,6 @@ def explore(desk: Desk, request: Request, sensors: list[Any]) -> None:
         return
     from .explorer import Explorer, reader_note
 
-    current = desk.sessions.current_name == session.profile.name
-    show(Explorer(exploration, desk.shell, "" if current else session.profile.name))
+    name = session.profile.name
+    show(Explorer(exploration, desk.shell, lambda: "" if desk.sessions.current_name == name else name))
     show(reader_note())

@@ -41,14 +41,16 @@ def show_stills(exploration: Exploration, shell: Any) -> None:
         return
     exploration.fetch()
     traces = exploration.traces()
+    wrong = ""
     drawn = in_notebook(shell) and find_spec("matplotlib") and any(len(trace.times) for trace in traces)
     if drawn:
-        alerts = [alert for alert in exploration.alerts() if alert["sensor_id"] in exploration.chosen]
+        alerts, wrong = exploration.alerts()
+        alerts = [alert for alert in alerts if alert["sensor_id"] in exploration.chosen]
         label = f"Readings of {', '.join(exploration.chosen)}"
         show(Image(data=picture(traces, alerts), width=900, alt=label))  # type: ignore[no-untyped-call]
     show(_statistics(traces, blocks_too=not drawn))
     code = exploration.recipe().line("df")
-    show(Note("\n".join([*exploration.remarks, f"The same as a frame: {code}"])))
+    show(Note("\n".join([*exploration.remarks, *filter(None, [wrong]), f"The same as a frame: {code}"])))
 
 
 def _show_sensors(sensors: Sequence[dict[str, str]]) -> None:
