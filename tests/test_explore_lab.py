@@ -178,7 +178,7 @@ def test_in_voila_the_code_is_there_to_copy(open_in, lab, sandbox):
     assert len(page.complaints) <= len(plain.complaints)
 
 
-def test_a_million_points_are_smooth_and_not_saved(open_in, lab, record_property):
+def test_a_million_points_are_smooth_and_not_saved(open_in, lab):
     """First paint and zooms within their times; the notebook, saved with its widgets, stays small."""
     lab.wear("JupyterLab Light")
     notebook = open_in(NotebookPage, "million.ipynb", LOGIN, "%immune explore vib_002 --last 90d")
@@ -200,9 +200,8 @@ def test_a_million_points_are_smooth_and_not_saved(open_in, lab, record_property
     for key in ("+", "+", "ArrowLeft", "-", "ArrowRight", "0"):
         redrawn(notebook, lambda key=key: page.keyboard.press(key))
     paints, zooms = measured(notebook, "paint"), sorted(measured(notebook, "zoom"))
-    record_property("milliseconds", {"first paint": paints[-1], "zooms": zooms})
     assert paints[-1] < FIRST_PAINT
-    assert zooms[0] < ZOOM  # whatever else this machine does meanwhile
+    assert zooms[0] < ZOOM, zooms  # whatever else this machine does meanwhile
     notebook.select(1)
     notebook.save()
     saved = lab.read("million.ipynb")

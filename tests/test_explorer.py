@@ -21,6 +21,7 @@ from immune_nb.notebook.arguments import parse
 from immune_nb.notebook.exploration import Exploration
 from immune_nb.notebook.explorer import Explorer
 from immune_nb.notebook.recipe import Recipe
+from immune_nb.notebook.surroundings import shows_widgets
 from immune_nb.notebook.traces import Trace, traces_of
 
 MINUTE = 60_000_000
@@ -229,6 +230,26 @@ def test_an_added_sensor_is_fetched_alone(explorer, sandbox):
     assert len(sandbox.log("/v1/readings")) == before
     explorer.hear({"do": "load", "chosen": ["temp_001"], "last": "6h"})
     assert len(sandbox.log("/v1/readings")) > before
+
+
+def test_without_a_view_nothing_is_held(explorer):
+    """When the cell's output goes, so do the readings; a view that comes back fetches them again."""
+    explorer.hear({"do": "open"})
+    explorer.hear({"do": "leave"})
+    explorer.hear({"do": "frame", "name": "df"})
+    assert "nothing to make a frame of" in last(explorer, "say")[0]["text"]
+    explorer.hear({"do": "open"})
+    assert last(explorer, "picture")[0]["statistics"][0]["rows"] > 1_000
+
+
+def test_voila_shows_widgets_though_it_forbids_input():
+    """People sit in front of Voilà and not of nbclient; a terminal shows none."""
+    silent = SimpleNamespace(kernel=1, get_parent=lambda: {"content": {"allow_stdin": False}})
+    asking = SimpleNamespace(kernel=1, get_parent=lambda: {"content": {"allow_stdin": True}})
+    assert shows_widgets(silent, {"SERVER_SOFTWARE": "voila/0.5.8"})
+    assert shows_widgets(asking, {})
+    assert not shows_widgets(silent, {})
+    assert not shows_widgets(SimpleNamespace(), {"SERVER_SOFTWARE": "voila/0.5.8"})
 
 
 def test_much_is_fetched_only_when_one_says_so(explorer):

@@ -82,6 +82,10 @@ class Exploration:
         within = time_range(start, end, span, self._clock())
         self.within = self.shown = _closed(within, self._clock())
         self.last = span or ""
+        self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing any more; the next `fetch` brings it again."""
         self._batches: list[pd.DataFrame] = []
         self._traces: dict[str, Trace] = {}
         self._asked: set[str] = set()

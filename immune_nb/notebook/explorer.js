@@ -7,6 +7,8 @@ const HEADS = ["Sensor", "Readings", "Min", "Mean", "Max", "Std", "Last", "Not g
 const PATIENCE = 2000; // ms until a silent kernel is explained
 const BUSY = "Waiting for the kernel: it answers when the running cell has ended.";
 
+let views = 0; // of this explorer; without any, the kernel need not hold its readings
+
 const digits = (value) => (value === null ? "–" : Number(value.toPrecision(5)).toLocaleString("en", { maximumFractionDigits: 6 }));
 const counted = (value) => value.toLocaleString("en");
 const iso = (millis) => new Date(millis).toISOString();
@@ -303,26 +305,34 @@ function render({ model, el }) {
 
   const listen = (message, buffers) => hear[message.kind]?.(message, buffers);
   model.on("msg:custom", listen);
-  const worn = new MutationObserver(() => {
+  const wear = () => [getComputedStyle(root).backgroundColor, getComputedStyle(root).color].join();
+  let worn = "";
+  const watch = new MutationObserver(() => {
+    if (worn === wear()) return;
+    worn = wear();
     plot.redraw();
     if (plot.picture?.lines.length) ui.numbers.replaceChildren(statistics(plot.picture, isDark(root)));
     drawChips(isDark(root));
   });
-  worn.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
   // A front end that selects a cell by its margin leaves the focus here, and its own keys dead.
   const leave = ({ target }) => {
     if (!root.contains(target) && root.contains(document.activeElement)) document.activeElement.blur();
   };
   document.addEventListener("pointerdown", leave, true);
   el.append(root);
+  worn = wear();
+  views += 1;
   plot.prepare();
   ask({ do: "open" }, "Listing sensors…");
   return () => {
     clearTimeout(waiting);
-    worn.disconnect();
+    watch.disconnect();
     document.removeEventListener("pointerdown", leave, true);
     model.off("msg:custom", listen);
     plot.close();
+    views -= 1;
+    if (!views) ask({ do: "leave" });
   };
 }
 

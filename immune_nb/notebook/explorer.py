@@ -103,6 +103,8 @@ class Explorer(anywidget.AnyWidget):
                 self._call_it(str(message["name"]))
             case "frame":
                 self._give(str(message["name"]))
+            case "leave":
+                self._exploration.forget()
 
     def _look(self, message: Mapping[str, Any]) -> None:
         """Draw another stretch, or averages, of what is held."""

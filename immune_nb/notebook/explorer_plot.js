@@ -27,6 +27,9 @@ const isDark = (node) => {
   return 0.299 * r + 0.587 * g + 0.114 * b < 128;
 };
 
+// What comes from elsewhere is text: the library reads some markup, and patterns of its own.
+const plain = (text) => String(text ?? "").slice(0, 300).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "%\u200b{");
+
 const colorOf = (place, dark) => (dark ? DARK : LIGHT)[place % LIGHT.length];
 
 // Plotly writes dates as text, in UTC and without saying so.
@@ -45,15 +48,15 @@ function tracesFor(picture, dark, panelOf) {
     const [x, y] = [picture.arrays[next++], picture.arrays[next++]];
     const color = colorOf(place, dark);
     const shared = { xaxis: "x", yaxis: panelOf(line.unit), showlegend: false };
-    traces.push({ ...shared, x, y, type: "scatter", mode: x.length < 120 ? "lines+markers" : "lines", name: line.sensor,
+    traces.push({ ...shared, x, y, type: "scatter", mode: x.length < 120 ? "lines+markers" : "lines", name: plain(line.sensor),
       line: { color, width: 1.4 }, marker: { color, size: 4 }, connectgaps: false,
-      hovertemplate: `${HOVER} ${line.unit}` });
+      hovertemplate: `${HOVER} ${plain(line.unit)}` });
     for (const word of line.marks) {
       const bad = word === "bad";
       const crowd = picture.arrays[next].length > CROWD;
       const tint = (bad ? SEVERITIES.critical : SEVERITIES.warning)[+dark];
       traces.push({ ...shared, x: picture.arrays[next++], y: picture.arrays[next++], type: "scatter", mode: "markers",
-        name: word, hoverinfo: "skip",
+        name: plain(word), hoverinfo: "skip",
         marker: { symbol: bad ? "x-thin" : "circle-open", size: crowd ? 5 : 6.5, opacity: crowd ? 0.8 : 1, color: tint,
           line: { width: crowd ? 1 : 1.5, color: tint } } });
     }
@@ -63,7 +66,7 @@ function tracesFor(picture, dark, panelOf) {
 
 function alertTrace(alerts, dark) {
   return { x: alerts.map((alert) => alert.at), y: alerts.map(() => 0.5), xaxis: "x", yaxis: "y", type: "scatter",
-    mode: "markers", showlegend: false, name: "alert", text: alerts.map((alert) => `${alert.severity}: ${alert.message}`),
+    mode: "markers", showlegend: false, name: "alert", text: alerts.map((alert) => plain(`${alert.severity}: ${alert.message}`)),
     hovertemplate: "%{text}<extra></extra>",
     marker: { symbol: "triangle-down", size: 11, color: alerts.map(({ severity }) => (SEVERITIES[severity] ?? SEVERITIES.info)[+dark]) } };
 }
@@ -94,7 +97,7 @@ function layoutFor(picture, root, dark, units) {
   units.forEach((unit, place) => {
     const top = inner - lane - place * (panel + 18);
     layout[`yaxis${place + 2}`] = { ...axis, domain: [Math.max(0, (top - panel) / inner), top / inner], nticks: 6,
-      title: { text: unit, font: { color: faint }, standoff: 6 } };
+      title: { text: plain(unit), font: { color: faint }, standoff: 6 } };
   });
   return layout;
 }

@@ -7,6 +7,7 @@ whenever it shows another; extremes and gaps are always among them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Trace:
     step: int = 0
     undrawn: int = 0
 
-    @property
+    @cached_property
     def gaps(self) -> NDArray[np.int64]:
         """Positions after which readings are missing."""
         return np.flatnonzero(np.diff(self.times) > FEW * self.step) if self.step else np.empty(0, np.int64)
