@@ -99,10 +99,9 @@ class Explorer(anywidget.AnyWidget):
                 self._look(message)
             case "rows":
                 self._send_rows(int(message["offset"]))
-            case "name":
-                self._call_it(str(message["name"]))
-            case "frame":
-                self._give(str(message["name"]))
+            case "name" | "frame" as task:
+                self._name = variable_name(str(message["name"]))
+                self._answer_name(task)
             case "leave":
                 self._exploration.forget()
 
@@ -208,16 +207,15 @@ class Explorer(anywidget.AnyWidget):
         recipe = self._exploration.recipe(self._profile())
         return {"line": recipe.line(self._name), "python": recipe.python(self._name)}
 
-    def _call_it(self, name: str) -> None:
-        self._name = variable_name(name)
-        if self._exploration.chosen:
+    def _answer_name(self, task: str) -> None:
+        """Put the frame into the variable, or only say the code with it."""
+        if task == "frame":
+            frame, variables = self._exploration.frame(), self._shell.user_ns
+            replaced = ", in place of what it held" if self._name in variables else ""
+            variables[self._name] = frame
+            self._say(f"{self._name}: {len(frame):,} rows × {frame.shape[1]} columns{replaced}.")
+        elif self._exploration.chosen:
             self.send({"kind": "code", "code": self._code()})
-
-    def _give(self, name: str) -> None:
-        self._name, frame = variable_name(name), self._exploration.frame()
-        replaced = ", in place of what it held" if name in self._shell.user_ns else ""
-        self._shell.user_ns[name] = frame
-        self._say(f"{name}: {len(frame):,} rows × {frame.shape[1]} columns{replaced}.")
 
     def _busy(self, text: str) -> None:
         self.send({"kind": "busy", "text": text})
