@@ -155,7 +155,10 @@ class TokenKeeper:
             flight = self._flight or self._take_off(seen)
         outcome = flight.result()
         if isinstance(outcome, ImmuneError):
-            raise copy.copy(outcome)  # each waiter its own, with its own traceback
+            mine = copy.copy(outcome)  # each waiter its own, with its own traceback
+            if isinstance(mine, ServiceError):
+                mine.reached = False  # the token endpoint was asked; the request that needs the token was not sent
+            raise mine
         return outcome
 
     def renew_by(self, obtain: Obtain) -> None:

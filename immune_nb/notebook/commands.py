@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from immune_nb.errors import NoCredentialsError, QueryError
+from immune_nb.errors import NoCredentialsError
 from immune_nb.profiles import IMMUNE
 
 from .audit import audit
+from .calls import call_of, ids_of
 from .doctor import doctor
+from .endpoints import describe, ls
 from .explain import chain_table, explanation
 from .show import Note, duration, profiles_table, show, status_card
 from .ways_in import session_for
+from .writing import acknowledge, send, submit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,27 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["FRAMES", "TASKS"]
 
 
-def sensors(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune sensors``."""
-    return _asked(desk, request).sensors(**_question(request))
-
-
-def readings(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune readings``; words, lists of words and ``sensor=`` are one list of sensors."""
-    question = _question(request)
-    named = question.pop("sensor", None)
-    words = request.words if named is None else (*request.words, named)
-    return _asked(desk, request).readings(_ids(words), **question)
-
-
-def alerts(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune alerts``."""
-    return _asked(desk, request).alerts(**_question(request))
-
-
-def get(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune get``."""
-    return _asked(desk, request).get(str(request.words[0]), **_question(request))
+def fetch(desk: Desk, request: Request) -> pd.DataFrame:
+    """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
+    frame: pd.DataFrame = call_of(request).on(session_for(desk, request.text("profile")))
+    desk.memory.note(frame)
+    return frame
 
 
 def status(desk: Desk, request: Request) -> None:
@@ -122,21 +109,25 @@ def explore(desk: Desk, request: Request) -> None:
     """``%immune explore``."""
     from . import exploring
 
-    exploring.explore(desk, request, _ids(request.words) or [])
+    exploring.explore(desk, request, ids_of(request.words) or [])
 
 
 def tail(desk: Desk, request: Request) -> None:
     """``%immune tail``."""
     from . import tailing
 
-    tailing.tail(desk, request, _ids(request.words) or [])
+    tailing.tail(desk, request, ids_of(request.words) or [])
 
 
-FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
-    "sensors": sensors,
-    "readings": readings,
-    "alerts": alerts,
-    "get": get,
+FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
+    "sensors": fetch,
+    "readings": fetch,
+    "alerts": fetch,
+    "predictions": fetch,
+    "get": fetch,
+    "submit": submit,
+    "acknowledge": acknowledge,
+    **dict.fromkeys(("post", "patch", "put", "delete"), send),
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,
@@ -145,37 +136,13 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "profiles": profiles,
     "use": use,
     "sandbox": sandbox,
+    "ls": ls,
+    "describe": describe,
     "explore": explore,
     "tail": tail,
     "audit": audit,
     "doctor": doctor,
 }
-
-
-OURS = frozenset({"self", "path"})  # names that Python takes before the API could
-
-
-def _asked(desk: Desk, request: Request) -> Session:
-    return session_for(desk, request.text("profile"))
-
-
-def _question(request: Request) -> dict[str, Any]:
-    """The part of a line that goes to the session."""
-    assert request.command is not None  # noqa: S101 - a line without one asks nothing
-    asked = {option.key for option in request.command.options if option.asks}
-    for name in OURS & request.filters.keys():
-        raise QueryError(f"{name}=… cannot be a filter here.", hint=f"Write it in the path: get '/…?{name}=…'.")
-    return {**request.filters, **{key: value for key, value in request.options.items() if key in asked}}
-
-
-def _ids(words: tuple[object, ...]) -> list[Any] | None:
-    """Sensor ids: none, one, or the words and lists of them in one list."""
-    if not words:
-        return None  # all sensors; an empty list of ids is not the same
-    ids: list[Any] = []
-    for word in words:
-        ids.extend(word if isinstance(word, Iterable) and not isinstance(word, str) else [word])
-    return ids
 
 
 def _login(desk: Desk, session: Session | None) -> str:
