@@ -128,6 +128,13 @@ def test_units_and_doubts_are_told_apart():
     assert list(found["b"].marks()) == ["questionable"]
 
 
+def test_readings_that_name_no_sensor_are_of_the_one_asked_for():
+    """A service need not repeat the sensor; of several, nobody could tell."""
+    nameless = readings([(1, None, 1.0, "K", "good")])
+    assert list(traces_of(nameless, "mine")) == ["mine"]
+    assert traces_of(nameless) == {}
+
+
 def test_averages_are_those_that_pandas_makes():
     """What is drawn as the mean of an hour is what the code for it gives."""
     rows = [(minute, "a", float(minute**2 % 97), "mm/s", "good") for minute in (*range(150), *range(400, 500))]
@@ -237,7 +244,7 @@ def test_without_a_view_nothing_is_held(explorer):
     explorer.hear({"do": "open"})
     explorer.hear({"do": "leave"})
     explorer.hear({"do": "frame", "name": "df"})
-    assert "nothing to make a frame of" in last(explorer, "say")[0]["text"]
+    assert "no readings of vib_001 to make a frame of" in last(explorer, "say")[0]["text"]
     explorer.hear({"do": "open"})
     assert last(explorer, "picture")[0]["statistics"][0]["rows"] > 1_000
 

@@ -86,7 +86,7 @@ class Exploration:
 
     def forget(self) -> None:
         """Hold nothing any more; the next `fetch` brings it again."""
-        self._batches: list[pd.DataFrame] = []
+        self._batches: dict[tuple[str, ...], pd.DataFrame] = {}  # by whose readings they are
         self._traces: dict[str, Trace] = {}
         self._asked: set[str] = set()
 
@@ -122,14 +122,14 @@ class Exploration:
         missing, (start, end) = self.missing, self.within
         if missing:
             batch = self.session.readings(missing, start=start, end=end, partial=True, progress=progress)
-            self._batches.append(batch)
-            self._traces |= traces_of(batch)
+            self._batches[tuple(missing)] = batch
+            self._traces |= traces_of(batch, missing[0] if len(missing) == 1 else "")
             self._asked.update(missing)
 
     @property
     def remarks(self) -> list[str]:
         """What did not arrive or cannot be drawn, a sentence each."""
-        receipts = [batch.attrs["immune"] for batch in self._batches]
+        receipts = [batch.attrs["immune"] for batch in self._batches.values()]
         broken = [receipt for receipt in receipts if not receipt["complete"]]
         undrawn = [trace for trace in self._traces.values() if trace.undrawn and trace.sensor in self.chosen]
         return [
@@ -154,12 +154,15 @@ class Exploration:
         Raises:
             QueryError: No sensor is chosen, or nothing has been fetched.
         """
-        if not self.chosen or not self._batches:
-            raise QueryError("There is nothing to make a frame of.", hint="Choose a sensor.")
+        if not self.chosen or self.missing:
+            lacking = f" of {', '.join(self.missing)}" if self.missing else ""
+            raise QueryError(f"There are no readings{lacking} to make a frame of.", hint="Choose a sensor again.")
         start, end = self.shown
+        left_out = self._asked.difference(self.chosen)
         parts = [
-            batch[batch["sensor_id"].isin(self.chosen) & (batch["timestamp"] >= start) & (batch["timestamp"] < end)]
-            for batch in self._batches
+            batch[~batch["sensor_id"].isin(left_out) & (batch["timestamp"] >= start) & (batch["timestamp"] < end)]
+            for sensors, batch in self._batches.items()
+            if not left_out.issuperset(sensors)
         ]
         frame = _joined(parts).sort_values(["timestamp", "sensor_id"], kind="stable", ignore_index=True)
         frame.attrs["immune"] = self._receipt(frame)
@@ -195,7 +198,7 @@ class Exploration:
 
     def _receipt(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The receipt of what is looked at, out of those of what was fetched."""
-        receipts = [batch.attrs["immune"] for batch in self._batches]
+        receipts = [batch.attrs["immune"] for batch in self._batches.values()]
         start, end = map(to_api, self.shown)
         sensors: Any = self.chosen[0] if len(self.chosen) == 1 else list(self.chosen)
         broken = next((r["stopped_by"] for r in receipts if not r["complete"]), "")

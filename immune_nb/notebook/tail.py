@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Follower", "Reading", "seconds_of"]
 
-BEFORE = "15m"  # what the first look shows
+BEFORE = pd.Timedelta("15min")  # what the first look shows
 LATE = pd.Timedelta("2min")
 SCARCE = 100  # calls left; fewer are made to last
 SLOWER = 12
@@ -54,6 +54,7 @@ class Follower:
         self.pause = self.every
         self.stopped = threading.Event()
         self._ends_at = math.inf if bound is None else time.monotonic() + bound
+        self._began = pd.Timestamp.now("UTC")
         self._newest: pd.Timestamp | None = None
         self._known: dict[Any, pd.Timestamp] = {}
 
@@ -63,8 +64,8 @@ class Follower:
         Raises:
             ImmuneError: They cannot be fetched.
         """
-        since = {"last": BEFORE} if self._newest is None else {"start": self._newest - LATE}
-        frame = self.session.readings(list(self.sensors), partial=True, **since)
+        since = self._began - BEFORE if self._newest is None else self._newest - LATE
+        frame = self.session.readings(list(self.sensors), start=since, partial=True)
         left = frame.attrs["immune"]["calls_left"]
         self.pause = self.every * SLOWER if left is not None and left < SCARCE else self.every
         return list(self._news(frame[frame["timestamp"].notna()]))

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 __all__ = ["Line", "Trace", "traces_of"]
@@ -124,12 +124,15 @@ class Trace:
         return gaps, gaps + 1
 
 
-def traces_of(frame: pd.DataFrame) -> dict[str, Trace]:
+def traces_of(frame: pd.DataFrame, sensor: str = "") -> dict[str, Trace]:
     """The traces in a frame of readings, by sensor.
 
     Args:
         frame: As `Session.readings` returns it, sorted by time.
+        sensor: Whose readings they are, should none of them say.
     """
+    if sensor and frame["sensor_id"].isna().all():
+        frame = frame.assign(sensor_id=pd.Categorical([sensor] * len(frame)))
     times = frame["timestamp"].dt.tz_localize(None).to_numpy("M8[us]")
     values = frame["value"].to_numpy(np.float64)
     drawable = np.isfinite(values) & ~np.isnat(times)
