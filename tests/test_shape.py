@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
     "addresses": 2,
+    "challenges": 2,
     "hints": 2,
     "profiles": 2,
     "frames": 2,
@@ -80,6 +81,9 @@ FENCES = {
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
     "yaml": {"catalog", "notebook"},
+    "plotly": {"notebook"},
+    "tsdownsample": {"notebook"},
+    "matplotlib": {"notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

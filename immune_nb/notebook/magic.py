@@ -20,6 +20,7 @@ from .arguments import Request, parse
 from .comm_log import CommLogGuard
 from .completion import Completion
 from .desk import Desk
+from .frame_tables import FrameTables
 from .history import HistoryGuard
 from .show import Note, footer, show
 
@@ -39,7 +40,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
-        self.guards = (HistoryGuard(shell), CommLogGuard(), Completion(self.desk, shell))
+        self.guards = (HistoryGuard(shell), CommLogGuard(), Completion(self.desk, shell), FrameTables(shell))
         self._shell = shell
         self._footers: list[str] = []
 
@@ -77,6 +78,8 @@ class ImmuneMagics(Magics):
             return ways_in.log_in(self.desk, request, self._shell)
         if name in commands.TASKS:
             return commands.TASKS[name](self.desk, request)
+        if name in commands.WRITES:
+            return self._deliver(commands.WRITES[name](self.desk, request), request, line)
         if rehearsal.is_asked_for(request):
             return rehearsal.rehearse(self.desk, request)
         return self._deliver(commands.FRAMES[name](self.desk, request), request, line)
