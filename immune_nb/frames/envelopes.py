@@ -54,12 +54,22 @@ class Found(NamedTuple):
         about: What is known.
         labels: Fields that the answer says once for all of them.
         as_sent: Whether `records` is a list of the answer, as it came.
+        key: The field that holds it.
     """
 
     records: list[Any]
     about: About
     labels: Mapping[str, Any] = {}
     as_sent: bool = False
+    key: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but plain fields stand around the list, none of which says anything of the records."""
+        about = self.about
+        fields = [field for aside in about.asides for field in aside.items()]
+        is_said = any(plain(name) in LABELS | IDENTITIES or isinstance(value, dict | list) for name, value in fields)
+        return self.as_sent and len(about.asides) <= 1 and not (is_said or about.units or about.left)
 
 
 def find(body: Any, *, at: str = "", named: str = "") -> Found:
@@ -108,7 +118,8 @@ def _taken(body: Any, hit: Hit) -> Found:
         labels = _labels(asides, is_series=True)
         return Found(_labelled(hit.target.rows, labels), _with_units(about, hit.target.units))
     about = replace(about, where=f"{place}[]", asides=asides)
-    return _listed(hit.target, _with_units(about, {}), _labels(asides, is_series=plain(hit.keys[-1]) in POINT_LISTS))
+    labels = _labels(asides, is_series=plain(hit.keys[-1]) in POINT_LISTS)
+    return _listed(hit.target, _with_units(about, {}), labels)._replace(key=hit.keys[-1])
 
 
 def _with_units(about: About, units: Mapping[str, str]) -> About:
