@@ -26,9 +26,9 @@ __all__ = ["Said", "Signs"]
 FALSE = frozenset({"", "false", "none", "null", "no", "ok", "0"})
 STRONG = frozenset({*TOKENS, *NEXT_LINKS}) - WEAK_TOKENS
 OF_LISTS = frozenset({"nextpagetoken", "nexttoken", "nextcursor", "continuationtoken", "hasmore", "hasnextpage"})
-HEADER = re.compile(r"(?:x-)?(?:pagination-)?(next[\w-]*|total[\w-]*|continuation[\w-]*|cursor|has[\w-]*)$")
+HEADER = re.compile(r"(?:x-)?(?:pagination-|wp-)?(next[\w-]*|total[\w-]*|continuation[\w-]*|cursor|has[\w-]*)$")
 X_HEADER = re.compile(r"x-(?:pagination-)?(page|per-page|page-size|limit|offset|current-page|last-page|count|more)$")
-RANGE = re.compile(r"\s*\w+\s+(?:\d+-\d+|\*)/(\d+)")
+RANGE = re.compile(r"\s*(?:\w+\s+)?(?:\d+-\d+|\*)/(\d+)")
 DEEPEST = 3
 
 

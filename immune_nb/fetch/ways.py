@@ -12,16 +12,27 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from immune_nb.fetch.client import Params
-from immune_nb.fetch.links import address, header_links, missing_from, next_in_body
+from immune_nb.fetch.links import address, header_links, missing_from, next_in_body, next_parameters
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
 from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, TOKENS, plain
 from immune_nb.hints import Paging
 
 __all__ = ["LINKS", "ZERO_BASED", "Option", "Stand", "Way", "goes_on", "options"]
 
-PAGE_PARAMS = ("page", "pageNumber", "page_number", "pageNo", "pageIndex", "p", "page[number]", "_page")
+PAGE_PARAMS = (
+    "page",
+    "pageNumber",
+    "page_number",
+    "pageNo",
+    "pageIndex",
+    "p",
+    "page[number]",
+    "pagination[page]",
+    "_page",
+)
 OFFSET_PARAMS = ("offset", "skip", "$skip", "start", "from", "startIndex", "startAt", "resultOffset")
 ID_PARAMS = ("starting_after", "after", "since_id")
+STATED_ONLY = frozenset({"currentpage", "number"})  # which are no names of parameters
 ZERO_BASED = frozenset({"number", "pageindex"})  # what Spring and .NET count from zero
 
 
@@ -85,6 +96,11 @@ class Stand:
     def __post_init__(self) -> None:
         object.__setattr__(self, "given", dict(self.start.pairs))
 
+    @property
+    def has_position(self) -> bool:
+        """Whether the question says itself where in the list to begin."""
+        return any(plain(name) in POSITIONS for name in self.given)
+
     def asking(self, param: str, value: object) -> Step:
         """The step with a parameter that says which page, in place of all others that do."""
         params = {n: v for n, v in self.start.params.items() if plain(n) not in POSITIONS or n == param}
@@ -104,8 +120,8 @@ def goes_on(stand: Stand) -> bool | None:
     if signs.is_over:
         return False
     number, count = signs.number(PAGE_NUMBERS), signs.number(PAGE_COUNTS)
-    if number is not None and count is not None:
-        return number + stand.is_zero_based < count
+    if count is not None and (number is not None or not stand.has_position):
+        return (stand.pages if number is None else number + stand.is_zero_based) < count
     if page.total is not None:
         return _offset_of(stand) + stand.rows < page.total
     size = signs.number(PAGE_SIZES)
@@ -134,6 +150,10 @@ def _links(stand: Stand) -> Iterator[Option]:
     """A next link: with what we asked for and it leaves out, or as it stands where that is refused."""
     if link := next_in_body(stand.page.signs):
         yield from _link("next link in body", link, stand)
+        return
+    if params := next_parameters(stand.page.signs):
+        kept = {name: value for name, value in stand.start.params.items() if plain(name) not in POSITIONS}
+        yield Option(Way("parameters in body"), Step(stand.start.path, {**kept, **params}))
         return
     for link, pairs in header_links(stand.page.reply.headers.get("link", "")):
         if "next" in pairs.get("rel", "").lower().split() and "anchor" not in pairs:
@@ -167,13 +187,18 @@ def _tokens(stand: Stand) -> Iterator[Option]:
 
 def _numbers(stand: Stand) -> Iterator[Option]:
     """The answer states its page's number; some servers count otherwise in parameters than in answers."""
-    number = stand.page.signs.number(PAGE_NUMBERS)
-    if number is None or not goes_on(stand):
+    number, said = stand.page.signs.number(PAGE_NUMBERS), stand.page.signs.first(PAGE_NUMBERS, _is_number)
+    if number is None or said is None or not goes_on(stand):
         return
-    following = [(param, number + 1) for param in stand.first_of(PAGE_PARAMS)]
+    own = [said.name] if plain(said.name) not in STATED_ONLY else []
+    following = [(param, number + 1) for param in stand.first_of((*own, *PAGE_PARAMS))]
     shifted = [("page", number + 2), ("page", number)]
     for param, value in (*following, *(pair for pair in shifted if pair[1])):
         yield Option(Way("page number", param, value - stand.pages), stand.asking(param, value), number + 1)
+
+
+def _is_number(value: object) -> bool:
+    return str(value).isdecimal()
 
 
 def _offsets(stand: Stand) -> Iterator[Option]:
@@ -201,7 +226,7 @@ def _guesses(stand: Stand) -> Iterator[Option]:
     for param in dict.fromkeys((style, *stand.first_of(OFFSET_PARAMS))):
         base = int(text) if (text := stand.given.get(param, "0")).isdecimal() else 0
         yield Option(Way("offset", param, base, is_sure=False), stand.asking(param, base + stand.rows))
-    for param, value in (("page", 1), ("page", 2), ("_page", 2), ("pageNumber", 2)):
+    for param, value in (("page", 1), ("page", 2), ("_page", 2), ("pageNumber", 2), ("p", 2)):
         yield Option(Way("page number", param, value - 1, is_sure=False), stand.asking(param, value))
 
 
@@ -255,7 +280,7 @@ def _offset_of(stand: Stand) -> int:
     return int(given[0]) if given and len(given[0]) < 10 else 0  # noqa: PLR2004 - longer ones are instants
 
 
-LINKS = frozenset({"next link in body", "Link header", "link, as stated"})
+LINKS = frozenset({"next link in body", "parameters in body", "Link header", "link, as stated"})
 DOCUMENTED = frozenset({"starting_after", "ending_before"})
 STATED = {"page": "page number", "offset": "offset", "id": "id of the last record"}
 COUNTED = frozenset(STATED.values())

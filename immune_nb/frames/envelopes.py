@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from immune_nb.errors import BadReplyError, quoted
-from immune_nb.frames.names import CONTAINERS, IDENTITIES, LABELS, POINT_LISTS, is_of_paging, plain
+from immune_nb.frames.names import ASIDES, CONTAINERS, IDENTITIES, LABELS, POINT_LISTS, is_of_paging, plain
 from immune_nb.frames.records import lists_as_objects, spread, unwrapped
-from immune_nb.frames.seek import Hit, seek
+from immune_nb.frames.seek import Hit, is_of_objects, seek
 from immune_nb.frames.series import Rows, table_of, units_in
 from immune_nb.frames.trees import branches, leaves
 
@@ -156,12 +156,14 @@ def _with(labels: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any
 
 def _listed(records: list[Any], about: About, labels: Mapping[str, Any]) -> Found:
     """Records of a list: tables within them laid out, wrappers around them taken off."""
+    if records and all(isinstance(record, list) and all(isinstance(r, dict) for r in record) for record in records):
+        return _listed([r for record in records for r in record], replace(about, where=f"{about.where}[]"), labels)
     if records and all(isinstance(record, list) for record in records):
         made, how, sure = lists_as_objects(records)
         about = replace(about, where=f"{about.where} ({how})", sure=about.sure and sure)
         return Found(_labelled(made, labels), about)
     if laid_out := spread(records):
-        where = f"{about.where}.{laid_out.how}"
+        where = f"{about.where}.{laid_out.how}".rstrip(".")
         asides = (*about.asides, laid_out.faults)
         about = replace(about, where=where, asides=asides, counts=False, units={**about.units, **laid_out.units})
         return Found(_labelled(laid_out.rows, labels), about)
@@ -181,7 +183,9 @@ def _from_object(body: Node, named: str) -> Found:
     if key and (rows := branches(node[key], wrapped=True)) is not None:
         return _formed(body, [*keys, key], rows, "map")
     place = ".".join(quoted(key, 40) for key in keys)
-    return Found([node], About(place or "one record", asides=_asides(body, keys) or (body,), is_list=False))
+    sure = not any(is_of_objects(value) and value and plain(name) not in ASIDES for name, value in node.items())
+    sure = sure or any(plain(name) in IDENTITIES for name in node)
+    return Found([node], About(place or "one record", sure, _asides(body, keys) or (body,), is_list=False))
 
 
 def _formed(body: Node, keys: list[str], rows: list[Any], form: str) -> Found:
