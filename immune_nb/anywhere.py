@@ -15,6 +15,7 @@ from immune_nb.profiles import Profile
 if TYPE_CHECKING:
     import pandas as pd
 
+    from immune_nb.answers import Manner, Question
     from immune_nb.frames.schemas import Schema
 
 __all__ = ["Anywhere"]
@@ -124,8 +125,13 @@ class Anywhere:
         partial: bool,
         hints: Hints = NOTHING_KNOWN,
     ) -> pd.DataFrame:
-        from immune_nb.answers import Manner, Question, answer
+        from immune_nb.answers import Manner, Question
 
         question = Question(path, schema, tuple(each), limit, hints=hints.over(self.profile.hints))
-        manner = Manner(self.profile.name, self._account, self._clock, partial=partial)
+        return self._put(question, Manner(self.profile.name, self._account, self._clock, partial=partial))
+
+    def _put(self, question: Question, manner: Manner) -> pd.DataFrame:
+        """Put a question to the service: the one place where all of them come through."""
+        from immune_nb.answers import answer
+
         return answer(question, self._client, manner)

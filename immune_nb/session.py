@@ -15,14 +15,14 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
 from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
+from immune_nb.outlook import Outlook
 from immune_nb.profiles import Profile
-from immune_nb.queries import Queries
 from immune_nb.status import Status
 
 __all__ = ["Session"]
 
 
-class Session(Queries):
+class Session(Outlook):
     """One login to one API, and the questions it can ask. Threads may share it; processes may not.
 
     Args:
@@ -192,6 +192,9 @@ class Session(Queries):
         finally:
             self._close()
         return said
+
+    def _kind(self) -> str:
+        return self._login.credentials.method
 
     @property
     def _login(self) -> Login:

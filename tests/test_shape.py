@@ -13,15 +13,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "addresses": 2,
     "hints": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
+    "catalog": 3,
     "answers": 4,
     "anywhere": 4,
     "queries": 4,
     "status": 4,
+    "plans": 4,
+    "outlook": 4,
     "session": 5,
     "connecting": 5,
     "sessions": 5,
@@ -34,11 +38,16 @@ BESIDE = {
     ("profiles", "hints"),
     ("anywhere", "answers"),
     ("queries", "answers"),
+    ("plans", "answers"),
+    ("plans", "queries"),
+    ("outlook", "queries"),
+    ("outlook", "plans"),
     ("queries", "anywhere"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
     ("frames", "errors"),
+    ("profiles", "addresses"),
     ("__init__", "notebook"),
     ("__main__", "notebook"),
 }  # on one floor, in this direction
@@ -61,6 +70,7 @@ FENCES = {
     "uvicorn": {"sandbox"},
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
+    "yaml": {"catalog", "notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

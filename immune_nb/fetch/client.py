@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import parse_qsl
 
 import httpx
 
@@ -28,6 +26,7 @@ from immune_nb.errors import (
 from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, pause_asked, retries
 from immune_nb.fetch.lines import Lines
 from immune_nb.fetch.problems import Problem
+from immune_nb.fetch.routes import HEADERS, Params, origin_of, url_of
 
 __all__ = ["Client", "Params", "Reply"]
 
@@ -35,7 +34,6 @@ TIMEOUT = httpx.Timeout(30, connect=10)
 MAX_REDIRECTS = 5
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PATIENCE = frozenset({429, 500, 502, 503, 504})
-Params = Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Client:
             timeout=TIMEOUT,
             trust_env=False,
             cookies=no_cookies,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "immune_nb"},
+            headers=HEADERS,
         )
 
     def send(
@@ -172,7 +170,7 @@ class Client:
         method = method.upper()
         request = self._http.build_request(
             method,
-            self._url(path, params),
+            url_of(self._base, path, params, self._private_param),
             json=json,
             data=None if form is None else dict(form),
             extensions=self._lines.watching,
@@ -207,21 +205,6 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def _url(self, path: str, params: Params | None) -> httpx.URL:
-        if re.match(r"[a-z][a-z\d+.-]*://|//", path, re.IGNORECASE):
-            url = self._base.join(path)
-            if _origin(url) != _origin(self._base):
-                raise QueryError(f"{quoted(url.host)} is not this API's host.", hint="Give a path, such as /sensors.")
-        else:
-            bare, _, query = path.partition("?")
-            where, given = f"{self._base}/{bare.lstrip('/')}", parse_qsl(query, keep_blank_values=True)
-            if not given and self._private_param not in (params or {}):
-                return httpx.URL(where, params=dict(params) if params else None)
-            url = httpx.URL(where, params=given or None)
-        if self._private_param in url.params:
-            url = url.copy_remove_param(self._private_param)
-        return url.copy_merge_params(dict(params)) if params else url
-
     def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt) -> Reply:
         with self._gate.passage(halt):
             response = self._answered(request)
@@ -254,7 +237,7 @@ class Client:
             target = response.next_request
             if target is None:
                 return response
-            if request.method not in SAFE_METHODS or _origin(target.url) != _origin(self._base):
+            if request.method not in SAFE_METHODS or origin_of(target.url) != origin_of(self._base):
                 break
             response = self._http.send(target)
         where = f"{request.method} {request.url.path}"
@@ -286,10 +269,6 @@ class Client:
         if self.is_proven:
             return SessionExpiredError(f"{said}. The login is no longer valid.", hint="Log in again.")
         return LoginRejectedError(f"{said}. The login was refused.", hint="Check the credential and the profile.")
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
 
 
 def _json_or_none(response: httpx.Response) -> object:

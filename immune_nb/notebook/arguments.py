@@ -19,7 +19,7 @@ from .variables import Namespace, value_of
 from .vocabulary import HELP, Command, Option
 from .words import Word, split
 
-__all__ = ["Request", "parse"]
+__all__ = ["KEY", "Request", "parse"]
 
 KEY = re.compile(r"(?P<key>[A-Za-z_$][\w.$:\-\[\]]*)=")
 
@@ -156,12 +156,15 @@ class _Reader:
         self.options[option.key] = _read(option, value)
 
     def _value(self, word: Word) -> object:
+        if self.command.is_plain:
+            return "".join(piece if isinstance(piece, str) else piece.typed for piece in word.pieces)
         return value_of(word.pieces, self.namespace)
 
     def _check_words(self) -> None:
         command, count = self.command, len(self.words)
         if count < command.least:
-            raise UsageError(f"{command.name} wants a {command.words}; see %immune {command.name} --help.")
+            article = "an" if command.words.startswith(("A", "E", "I", "O")) else "a"
+            raise UsageError(f"{command.name} wants {article} {command.words}; see %immune {command.name} --help.")
         if command.most is not None and count > command.most:
             most = f"only one {command.words}" if command.most else "no further words"
             raise UsageError(f"{command.name} takes {most}; see %immune {command.name} --help.")
