@@ -285,6 +285,8 @@ def test_a_person_may_say_where_the_records_are(lab, body, hints, rows):
     profile = im.Profile("lab", f"{server.origin}/v1", **hints)
     with_profile = connect(profile, api_key=KEY)
     assert len(with_profile.get("/list")) == rows
+    server.says("/v1/one", reply({"id": "a"}))
+    assert with_profile.get("/one")["id"].tolist() == ["a"]  # a profile speaks of most answers, not of all
     with_profile.logout()
 
 

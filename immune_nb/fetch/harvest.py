@@ -79,7 +79,9 @@ class Harvest:
         self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
-        self._readers = [Reader(one.schema, at=one.hints.records, named=one.name) for one in listings]
+        self._readers = [
+            Reader(one.schema, at=one.hints.records, must=one.hints.is_said_now, named=one.name) for one in listings
+        ]
         self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
         self._plain: set[int] = set()  # lists that gave windows up
 

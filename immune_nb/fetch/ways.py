@@ -136,7 +136,7 @@ def options(stand: Stand) -> list[Option]:
     Raises:
         StrayLinkError: The page has a link that is not followed.
     """
-    if stand.stated:
+    if stand.stated and stand.page.sheet.about.is_list:
         return list(_stated(stand, stand.stated))
     if not stand.page.sheet.about.is_list or ((more := stand.page.signs.more) and not more.value):
         return []

@@ -72,19 +72,20 @@ class Found(NamedTuple):
         return self.as_sent and len(about.asides) <= 1 and not (is_said or about.units or about.left)
 
 
-def find(body: Any, *, at: str = "", named: str = "") -> Found:
+def find(body: Any, *, at: str = "", must: bool = True, named: str = "") -> Found:
     """The records of a decoded body.
 
     Args:
         body: What the answer holds.
         at: Where the records are, as a path of field names, when somebody knows.
+        must: Whether it is an error when there is nothing at `at`; else they are sought.
         named: What was asked for, e.g. ``sensors``: a list of that name is meant.
 
     Raises:
         BadReplyError: There is nothing at `at`.
     """
-    if at:
-        return _stated(body, at.removesuffix("[]"))
+    if at and (found := _stated(body, at.removesuffix("[]"), must=must)):
+        return found
     if body is None:
         return Found([], About("nothing"))
     if isinstance(body, list):
@@ -95,10 +96,12 @@ def find(body: Any, *, at: str = "", named: str = "") -> Found:
     return _taken(body, hit) if hit else _from_object(body, named)
 
 
-def _stated(body: Any, at: str) -> Found:
+def _stated(body: Any, at: str, *, must: bool) -> Found | None:
     target, keys = body, [key for key in at.split(".") if key not in ("", "$")]
     for key in keys:
         if not isinstance(target, dict) or key not in target:
+            if not must:
+                return None
             raise BadReplyError(f"The answer has no {quoted(at, 60)!r}.", hint="Is records= right?")
         target = target[key]
     if isinstance(target, list) or (table := table_of(target)) is None:

@@ -14,6 +14,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -95,13 +96,14 @@ class Reader:
     Args:
         schema: The columns to expect: a documented field is read as what it is, never as what it looks like.
         at: Where the records are, as a path of field names; "" to find them.
+        must: Whether an answer without that place is an error.
         named: What is asked for: a list of that name is meant.
     """
 
-    def __init__(self, schema: Schema, *, at: str = "", named: str = "") -> None:
+    def __init__(self, schema: Schema, *, at: str = "", must: bool = True, named: str = "") -> None:
         self._fields = {column.name: READ_AS[column.dtype] for column in schema.columns}
         self._pinned = frozenset(self._fields)
-        self._where = {"at": at, "named": named}
+        self._find = partial(find, at=at, must=must, named=named)
         self._last: tuple[bytes, Found] | None = None
 
     def read(self, body: bytes, kind: str = "") -> Sheet:
@@ -121,7 +123,7 @@ class Reader:
         return self._quickly(body) or self._exactly(body)
 
     def _exactly(self, body: bytes) -> Sheet:
-        found = find(_decoded(body), **self._where)
+        found = self._find(_decoded(body))
         return Sheet(len(found.records), None, found.records, found.about)
 
     def _quickly(self, body: bytes) -> Sheet | None:
@@ -167,7 +169,7 @@ class Reader:
         try:
             if found := self._like_the_last(head, tail):
                 return found
-            found = find(json.loads(b'%s[%s,"%s"]%s' % (head, first, MARK.encode(), tail)), **self._where)
+            found = self._find(json.loads(b'%s[%s,"%s"]%s' % (head, first, MARK.encode(), tail)))
         except ValueError:
             return None
         if not found.as_sent or found.records[1:] != [MARK]:
