@@ -17,7 +17,7 @@ from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
 from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, TOKENS, plain
 from immune_nb.hints import Paging
 
-__all__ = ["LINKS", "ZERO_BASED", "Option", "Stand", "Way", "goes_on", "options"]
+__all__ = ["COUNTED", "LINKS", "ZERO_BASED", "Option", "Stand", "Way", "goes_on", "goes_on_by_size", "options"]
 
 PAGE_PARAMS = (
     "page",
@@ -128,6 +128,12 @@ def goes_on(stand: Stand) -> bool | None:
     if size and (number is not None or signs.number(OFFSETS) is not None):
         return page.sheet.rows >= size
     return None
+
+
+def goes_on_by_size(stand: Stand) -> bool:
+    """Whether nothing but a full page speaks for more."""
+    signs = stand.page.signs
+    return not (signs.more or stand.page.total is not None or signs.number(PAGE_COUNTS) is not None)
 
 
 def options(stand: Stand) -> list[Option]:

@@ -14,6 +14,7 @@ from immune_nb.frames.names import (
     POINT_LISTS,
     RECORD_LISTS,
     is_of_paging,
+    is_time_name,
     plain,
 )
 from immune_nb.frames.series import table_of
@@ -58,7 +59,8 @@ def _holds_records(node: Node, key: str) -> bool:
     value = node[key]
     if not value:
         return plain(key) in RECORD_LISTS or _is_all_paging(node, key)
-    return isinstance(value[0], dict | list) or not any(plain(name) in IDENTITIES for name in node)
+    is_nested = isinstance(value[0], dict | list)
+    return is_nested or (_is_all_paging(node, key) and not any(is_time_name(name) for name in node))
 
 
 def _is_all_paging(node: Node, *besides: str) -> bool:
