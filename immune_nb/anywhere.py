@@ -110,10 +110,15 @@ class Anywhere:
         Source:
             Any endpoint
         """
-        if self.profile.read_only and method.upper() not in SAFE_METHODS:
-            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
+        if method.upper() not in SAFE_METHODS:
+            self.refuse_if_read_only(method)
         sent = None if form is None else as_params(form)
         return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
+
+    def refuse_if_read_only(self, method: str) -> None:
+        """Raise `QueryError` when the profile is marked read-only, as every request does that changes something."""
+        if self.profile.read_only:
+            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
 
     def _answer(
         self,

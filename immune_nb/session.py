@@ -18,12 +18,13 @@ from immune_nb.fetch.client import Client
 from immune_nb.outlook import Outlook
 from immune_nb.profiles import Profile
 from immune_nb.status import Status
+from immune_nb.writes import Writes
 
 __all__ = ["Session"]
 
 
-class Session(Outlook):
-    """One login to one API, and the questions it can ask. Threads may share it; processes may not.
+class Session(Outlook, Writes):
+    """One login to one API, and what it can ask and tell. Threads may share it; processes may not.
 
     Args:
         profile: Where.
@@ -211,8 +212,9 @@ class Session(Outlook):
 
 
 def _account(login: Login) -> str:
-    token = login.keeper.token if login.keeper else None
-    return (token.account if token else "") or login.credentials.client_id
+    """Who is logged in, as far as that is known; where a client logs in for itself, the client."""
+    token, who = login.keeper.token if login.keeper else None, login.credentials
+    return (token.account if token else "") or ("" if who.sign_in else who.client_id)
 
 
 def _close(client: Client, login: Login) -> None:

@@ -29,7 +29,17 @@ class Machine:
 
 def read(line: str) -> Request:
     """Parse a line in a small namespace."""
-    return parse(line, {"ids": IDS, "noon": NOON, "machine": Machine(), "empty": [], "_hidden": 1})
+    return parse(
+        line,
+        {
+            **dict.fromkeys(("frame", "open_alerts", "alert", "rule"), "a1"),
+            "ids": IDS,
+            "noon": NOON,
+            "machine": Machine(),
+            "empty": [],
+            "_hidden": 1,
+        },
+    )
 
 
 def refused(line: str) -> str:

@@ -229,6 +229,7 @@ TRUNCATED = {
     "errors beside data": {"data": {"readings": PAGE}, "errors": [{"message": "a shard is down"}]},
     "shards": {"_shards": {"failed": 1}, "hits": {"total": {"value": 3, "relation": "eq"}, "hits": PAGE}},
     "numberMatched": {"type": "FeatureCollection", "numberMatched": 9, "features": PAGE},
+    "a lower bound": {"hits": {"total": {"value": 10_000, "relation": "gte"}, "hits": PAGE}},
     "a token nobody understands": {"odd": {"a": 1}, "nextPageToken": "t"},
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from immune_nb.errors import quoted
 from immune_nb.fetch.links import StrayLinkError
 from immune_nb.fetch.pages import Page, Step
 from immune_nb.fetch.ways import COUNTED, LINKS, ZERO_BASED, Option, Stand, Way, goes_on, goes_on_by_size, options
@@ -162,6 +163,6 @@ def _promise(stand: Stand) -> str:
     signs = stand.page.signs
     more, token = signs.more, signs.token
     if more and more.value and plain(more.name) in CUTS:
-        return f"the service says {more.name}"
+        return f"the service says {quoted(more.name, 40)}"
     promised = more.value if more else token or (stand.page.total is None and goes_on(stand))
     return NOT_UNDERSTOOD if promised else "end"

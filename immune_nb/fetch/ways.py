@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from immune_nb.errors import quoted
 from immune_nb.fetch.client import Params
 from immune_nb.fetch.links import address, header_links, missing_from, next_in_body, next_parameters
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
@@ -122,8 +123,8 @@ def goes_on(stand: Stand) -> bool | None:
     number, count = signs.number(PAGE_NUMBERS), signs.number(PAGE_COUNTS)
     if count is not None and (number is not None or not stand.has_position):
         return (stand.pages if number is None else number + stand.is_zero_based) < count
-    if page.total is not None:
-        return _offset_of(stand) + stand.rows < page.total
+    if (least := signs.least) is not None:
+        return _offset_of(stand) + stand.rows < least
     size = signs.number(PAGE_SIZES)
     if size and (number is not None or signs.number(OFFSETS) is not None):
         return page.sheet.rows >= size
@@ -188,7 +189,7 @@ def _tokens(stand: Stand) -> Iterator[Option]:
         known = sorted(TOKENS[plain(token.name)], key=lambda name: skips and name not in OFFSET_PARAMS)
         params = stand.first_of([*known, token.name])
     for param in params:
-        yield Option(Way(f"token {token.name}", param), stand.asking(param, value))
+        yield Option(Way(f"token {quoted(token.name, 40)}", param), stand.asking(param, value))
 
 
 def _numbers(stand: Stand) -> Iterator[Option]:

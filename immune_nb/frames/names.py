@@ -91,7 +91,7 @@ UNITS = ("units", "unit", "uom", "columnunits")
 # What is said of the rest of a list.
 PAGES = frozenset(  # objects that say it
     {"meta", "metadata", "pagination", "paging", "page", "pages", "pageinfo", "paginginfo", "responsemetadata"}
-    | {"cursor", "cursors", "links", "info", "view", "navigation", "listmetadata", "summary", "resultinfo", "pager"}
+    | {"cursor", "cursors", "links", "info", "view", "navigation", "listmetadata", "resultinfo", "pager"}
     | {"next", "total", "status", "control", "context"}
 )
 TOTALS = (

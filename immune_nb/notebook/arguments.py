@@ -9,10 +9,11 @@ import difflib
 import keyword
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from IPython.core.error import UsageError
 
+from .bodies import read_body
 from .refusal import refuse_secrets
 from .subcommands import COMMANDS, command_named
 from .variables import Namespace, value_of
@@ -35,6 +36,7 @@ class Request:
         filters: ``name=value`` pairs for the API.
         target: The variable that takes the frame, if any.
         silent: Whether ``;`` ended the line.
+        body: The cell body, read; None when there is none.
     """
 
     command: Command | None
@@ -43,6 +45,7 @@ class Request:
     filters: Mapping[str, object] = field(default_factory=dict)
     target: str = ""
     silent: bool = False
+    body: object = None
 
     def text(self, option: str) -> str | None:
         """The text of an option; None when it is not given."""
@@ -54,17 +57,18 @@ class Request:
         return bool(self.options.get(switch))
 
 
-def parse(line: str, namespace: Namespace) -> Request:
-    """Read a line.
+def parse(line: str, namespace: Namespace, cell: str | None = None) -> Request:
+    """Read a line, and the cell body below it.
 
     Args:
         line: What stands after ``%immune``.
         namespace: Where ``{name}`` and ``$name`` are looked up.
+        cell: What stands below ``%%immune``; None for a line alone.
 
     Raises:
         UsageError: The line is wrong; one sentence says how, and repeats nothing of the line.
     """
-    refuse_secrets(line)
+    refuse_secrets(line, cell or "")
     words, silent = split(line)
     target, words = _alias(words)
     if not words or words[0].bare in (HELP.name, HELP.short):
@@ -72,7 +76,12 @@ def parse(line: str, namespace: Namespace) -> Request:
     command = _command(words[0])
     reader = _Reader(command, namespace)
     reader.read(words[1:])
-    return reader.request(target, silent=silent)
+    request = reader.request(target, silent=silent)
+    if cell is None or request.given("help"):
+        return request
+    if not command.body:
+        raise UsageError(f"{command.name} takes no cell body; write %immune {command.name} on a line of its own.")
+    return replace(request, body=read_body(cell, namespace))
 
 
 def _alias(words: list[Word]) -> tuple[str, list[Word]]:

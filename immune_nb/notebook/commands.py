@@ -15,6 +15,7 @@ from .endpoints import describe, ls
 from .explain import chain_table, explanation
 from .show import Note, duration, profiles_table, show, status_card
 from .ways_in import session_for
+from .writing import acknowledge, send, submit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .arguments import Request
     from .desk import Desk
 
-__all__ = ["FRAMES", "TASKS"]
+__all__ = ["FRAMES", "TASKS", "WRITES"]
 
 
 def fetch(desk: Desk, request: Request) -> pd.DataFrame:
@@ -104,12 +105,13 @@ def sandbox(desk: Desk, request: Request) -> None:
     show(Note(said))
 
 
-FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
-    "sensors": fetch,
-    "readings": fetch,
-    "alerts": fetch,
-    "predictions": fetch,
-    "get": fetch,
+FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = dict.fromkeys(
+    ("sensors", "readings", "alerts", "predictions", "get"), fetch
+)
+WRITES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
+    "submit": submit,
+    "acknowledge": acknowledge,
+    **dict.fromkeys(("post", "patch", "put", "delete"), send),
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,

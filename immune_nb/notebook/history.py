@@ -1,4 +1,4 @@
-"""IPython's history, kept clean of what was refused.
+"""IPython's history, kept clean of what was refused: lines of `%immune`, and bodies of `%%immune`.
 
 A cell is stored before any of it runs: in ``In``, ``_ih``, ``_i…`` and, by a thread, in ``history.sqlite``. Taking a
 secret out afterwards loses the race with that thread, so the storing itself is wrapped while the extension is loaded.
@@ -85,4 +85,12 @@ def scrubbed(cell: str, names: set[str] | frozenset[str] = frozenset({"immune"})
             return f"{line[: len(line) - len(line.lstrip())]}pass  {HIDDEN}"
         return line
 
-    return JOINED.sub(clean, cell)
+    return _without_body(JOINED.sub(clean, cell), called)
+
+
+def _without_body(cell: str, called: str) -> str:
+    """The same without a cell body that carries a secret; what stands above `%%immune` may be another cell magic."""
+    magic = re.search(rf"^[^\S\n]*%%(?:{called})\b[^\n]*\n(?P<body>.*)\Z", cell, re.DOTALL | re.MULTILINE)
+    if magic and carries_secret(magic["body"]):
+        return f"{cell[: magic.start('body')]}{HIDDEN}"
+    return cell

@@ -48,9 +48,7 @@ class ImmuneMagics(Magics):
     @needs_local_scope
     def immune(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Read one line and carry it out; `%immune?` shows the overview in place of this text."""
-        request = parse(line, {**self._shell.user_ns, **(local_ns or {})})
-        if cell is not None:
-            raise UsageError("No subcommand takes a cell body; write %immune on a line of its own.")
+        request = parse(line, {**self._shell.user_ns, **(local_ns or {})}, cell)
         if request.command is None or request.given("help"):
             show(Note(manual.page(request.command) if request.command else manual.overview()))
             return None
@@ -79,12 +77,16 @@ class ImmuneMagics(Magics):
             return ways_in.log_in(self.desk, request, self._shell)
         if name in commands.TASKS:
             return commands.TASKS[name](self.desk, request)
+        if name in commands.WRITES:
+            return self._deliver(commands.WRITES[name](self.desk, request), request, line)
         if rehearsal.is_asked_for(request):
             return rehearsal.rehearse(self.desk, request)
         return self._deliver(commands.FRAMES[name](self.desk, request), request, line)
 
     def _deliver(self, frame: Any, request: Request, line: str) -> Any:
-        """Hand a frame over: to its variable, or back to the line."""
+        """Hand a frame over: to its variable, or back to the line. What was not sent has none."""
+        if frame is None:
+            return None
         if not (request.silent or request.given("quiet")):
             receipt = frame.attrs["immune"]
             verbose = request.given("verbose")

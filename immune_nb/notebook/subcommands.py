@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from .vocabulary import PROFILE, QUERY, RANGE, Command, Option
+from .vocabulary import PROFILE, QUERY, RANGE, WRITE, Command, Option
 
 __all__ = ["COMMANDS", "command_named"]
 
-PLACES = ("env", "env:NAME", "file:PATH", "prompt", "panel")
+
+def _verb(name: str, *examples: str) -> Command:
+    """A way to change something at any address."""
+    return Command(
+        name,
+        f"{name.upper()} to any address of the API, with the cell below as the body",
+        "PATH",
+        1,
+        1,
+        options=(Option("--form", "send the body as a form; a list repeats its name"), *WRITE),
+        filters=True,
+        examples=examples,
+        body=True,
+    )
+
+
+PLACES = ("env", "env:NAME", "file:PATH", "keyring:NAME", "prompt", "panel")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -122,6 +138,29 @@ COMMANDS: tuple[Command, ...] = (
         is_plain=True,
     ),
     Command(
+        "submit",
+        "send readings: a frame or records in a variable, with sensor_id, value, unit and timestamp",
+        "{FRAME}",
+        1,
+        1,
+        options=(Option("--batch", "how many to send at once; 500 when not given", "N", kind="count"), *WRITE),
+        examples=("%immune submit {frame}", "done = %immune submit {frame} --yes"),
+    ),
+    Command(
+        "acknowledge",
+        "acknowledge alerts: ids, or a frame of alerts; ack for short",
+        "ALERT",
+        1,
+        None,
+        options=(Option("--comment", "for who reads it later", "TEXT"), *WRITE),
+        examples=('%immune acknowledge alert_0019 --comment "On it."', "%immune ack {open_alerts} --yes"),
+        also="ack",
+    ),
+    _verb("post", "%%immune post /alert-rules", "%%immune post /webhooks --form --yes"),
+    _verb("patch", "%%immune patch /alerts/{alert}"),
+    _verb("put", "%%immune put /equipment/pump_001"),
+    _verb("delete", "%immune delete /alert-rules/{rule} --yes"),
+    Command(
         "audit",
         "has a credential ended up in a notebook, in history or in a file?",
         "PATH",
@@ -152,5 +191,5 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def command_named(name: str) -> Command | None:
-    """The subcommand of that name."""
-    return next((command for command in COMMANDS if command.name == name), None)
+    """The subcommand of that name, or of that shorter one."""
+    return next((command for command in COMMANDS if name and name in (command.name, command.also)), None)

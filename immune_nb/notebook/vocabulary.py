@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["HELP", "PROFILE", "QUERY", "RANGE", "Command", "Option"]
+__all__ = ["HELP", "PROFILE", "QUERY", "RANGE", "WRITE", "Command", "Option"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Command:
         filters: Whether it takes ``name=value``, sent to the API as they stand.
         examples: Lines that work.
         is_plain: Whether its words are text as typed, braces included.
+        also: A shorter name.
+        body: Whether it takes a cell body, as ``%%immune``.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Command:
     filters: bool = False
     examples: tuple[str, ...] = ()
     is_plain: bool = False
+    also: str = ""
+    body: bool = False
 
 
 HELP = Option("--help", "show this", short="-h")
@@ -75,14 +79,23 @@ RANGE = (
     Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True),
     Option("--end", "last instant, not included", "TIME", asks=True),
 )
+SHOWN = (
+    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
+    Option("--quiet", "no footer", short="-q"),
+    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+)
 QUERY = (
     Option("--limit", "at most so many rows", "N", kind="count", asks=True),
     Option("--partial", "accept an answer that is not whole", asks=True),
     PROFILE,
-    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
-    Option("--quiet", "no footer", short="-q"),
-    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+    *SHOWN,
     Option("--dry-run", "show what would be sent, and send nothing"),
     Option("--count", "with --dry-run: ask how many rows there are, for pages and time"),
     Option("--show-code", "show the same query as Python and as curl, and send nothing"),
+)
+WRITE = (
+    Option("--yes", "do not ask: for scripts"),
+    Option("--dry-run", "show what would be sent, and send nothing"),
+    PROFILE,
+    *SHOWN,
 )
