@@ -14,7 +14,8 @@ from typing import NamedTuple
 from immune_nb.errors import quoted
 from immune_nb.fetch.links import StrayLinkError
 from immune_nb.fetch.pages import Page, Step
-from immune_nb.fetch.ways import COUNTED, LINKS, ZERO_BASED, Option, Stand, Way, goes_on, goes_on_by_size, options
+from immune_nb.fetch.stand import Option, Stand, Way, goes_on, goes_on_by_size
+from immune_nb.fetch.ways import COUNTED, LINKS, ZERO_BASED, options
 from immune_nb.frames.names import CUTS, OFFSETS, PAGE_NUMBERS, POSITIONS, SHARES, plain
 from immune_nb.hints import Paging
 
@@ -81,7 +82,7 @@ class Trail:
             self,
             rows=self.rows + (0 if again else rows),
             pages=self.pages + 1,
-            way=self.asked.way if self.asked else None,
+            way=self.asked.way if self.asked else self.way,
             doubt=(),
             seen=self.seen | {self.step.name, page.sheet.mark} - {""},
             idle=self.idle + 1 if again or not rows else 0,
@@ -130,8 +131,9 @@ def onward(page: Page, trail: Trail) -> Turn:
         return Turn(None, str(stray), not again, here.way, page.signs.fault)
     new = tuple(option for option in found if option.step.name not in here.seen)
     promise = _promise(stand)
-    is_behind = (again and trail.is_hopeful) or (not page.sheet.rows and promise == "end")
-    if not new or here.idle >= PATIENCE or (is_behind and new[0].way.kind in COUNTED):
+    is_met = page.total is not None and here.counts_all and here.rows >= page.total
+    is_behind = (again and trail.is_hopeful) or (not page.sheet.rows and (promise == "end" or is_met))
+    if not new or here.idle >= PATIENCE or (is_behind and (is_met or new[0].way.kind in COUNTED)):
         why = "end" if is_behind else _why_over(page, found, new, promise, again=again)
         return Turn(None, why, not again, here.way, page.signs.fault)
     is_hopeful = new[0].way.kind in COUNTED and goes_on_by_size(stand)

@@ -128,7 +128,7 @@ PAGE_COUNTS = ("totalpages", "pagecount", "lastpage", "pages", "numpages", "page
 PAGE_SIZES = ("perpage", "pagesize", "limit", "size", "itemsperpage", "maxresults", "resultsperpage", "top")
 OFFSETS = ("offset", "skip", "startindex", "startat", "start", "from", "resultoffset")
 TOKENS: dict[str, tuple[str, ...]] = {  # a token's field, and the parameters it usually goes back in
-    "nextcursor": ("cursor", "next_cursor", "nextCursor", "after"),
+    "nextcursor": ("cursor", "next_cursor", "nextCursor", "after", "start_cursor"),
     "nextpagetoken": ("pageToken", "page_token", "nextPageToken", "next_page_token"),
     "nexttoken": ("next_token", "nextToken", "NextToken", "pagination_token", "page_token", "pageToken"),
     "paginationtoken": ("pagination_token", "paginationToken", "PaginationToken"),
