@@ -81,6 +81,9 @@ FENCES = {
     "sqlite3": {"sandbox", "notebook"},
     "detect_secrets": {"notebook"},
     "yaml": {"catalog", "notebook"},
+    "plotly": {"notebook"},
+    "tsdownsample": {"notebook"},
+    "matplotlib": {"notebook"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION, MEDIAN_FUNCTION = 300, 40, 10
 

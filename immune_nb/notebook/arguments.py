@@ -20,7 +20,7 @@ from .variables import Namespace, value_of
 from .vocabulary import HELP, Command, Option
 from .words import Word, split
 
-__all__ = ["KEY", "Request", "parse"]
+__all__ = ["KEY", "Request", "parse", "variable_name"]
 
 KEY = re.compile(r"(?P<key>[A-Za-z_$][\w.$:\-\[\]]*)=")
 
@@ -87,7 +87,7 @@ def parse(line: str, namespace: Namespace, cell: str | None = None) -> Request:
 def _alias(words: list[Word]) -> tuple[str, list[Word]]:
     """Take ``NAME <<`` off the front."""
     if len(words) > 1 and words[1].bare == "<<":
-        return _variable_name(words[0].bare), words[2:]
+        return variable_name(words[0].bare), words[2:]
     return "", words
 
 
@@ -186,7 +186,7 @@ def _read(option: Option, value: object) -> object:
     if option.kind == "count":
         return _count(option.name, value)
     if option.kind == "variable":
-        return _variable_name(str(value))
+        return variable_name(str(value))
     if option.choices:
         _choice(option.name, value, option.choices)
     return value
@@ -199,7 +199,12 @@ def _count(name: str, value: object) -> int:
     return int(text)
 
 
-def _variable_name(text: str) -> str:
+def variable_name(text: str) -> str:
+    """The name, if a variable can be called so.
+
+    Raises:
+        UsageError: It cannot.
+    """
     if not text.isidentifier() or keyword.iskeyword(text):
         raise UsageError("The variable to put the frame into needs a Python name, e.g. --out df.")
     return text

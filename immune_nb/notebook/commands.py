@@ -9,7 +9,7 @@ from immune_nb.errors import NoCredentialsError
 from immune_nb.profiles import IMMUNE
 
 from .audit import audit
-from .calls import call_of
+from .calls import call_of, ids_of
 from .doctor import doctor
 from .endpoints import describe, ls
 from .explain import chain_table, explanation
@@ -105,6 +105,20 @@ def sandbox(desk: Desk, request: Request) -> None:
     show(Note(said))
 
 
+def explore(desk: Desk, request: Request) -> None:
+    """``%immune explore``."""
+    from . import exploring
+
+    exploring.explore(desk, request, ids_of(request.words) or [])
+
+
+def tail(desk: Desk, request: Request) -> None:
+    """``%immune tail``."""
+    from . import tailing
+
+    tailing.tail(desk, request, ids_of(request.words) or [])
+
+
 FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = dict.fromkeys(
     ("sensors", "readings", "alerts", "predictions", "get"), fetch
 )
@@ -122,6 +136,8 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "sandbox": sandbox,
     "ls": ls,
     "describe": describe,
+    "explore": explore,
+    "tail": tail,
     "audit": audit,
     "doctor": doctor,
 }

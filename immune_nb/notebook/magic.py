@@ -20,6 +20,7 @@ from .arguments import Request, parse
 from .comm_log import CommLogGuard
 from .completion import Completion
 from .desk import Desk
+from .frame_tables import FrameTables
 from .history import HistoryGuard
 from .show import Note, footer, show
 
@@ -39,7 +40,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
-        self.guards = (HistoryGuard(shell), CommLogGuard(), Completion(self.desk, shell))
+        self.guards = (HistoryGuard(shell), CommLogGuard(), Completion(self.desk, shell), FrameTables(shell))
         self._shell = shell
         self._footers: list[str] = []
 

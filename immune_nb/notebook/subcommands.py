@@ -83,6 +83,28 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "explore",
+        "see sensors and their readings, and take the code or the frame from there",
+        "SENSOR",
+        0,
+        None,
+        options=(*RANGE, PROFILE, Option("--static", "tables and a picture, no widget")),
+        examples=("%immune explore", "%immune explore vib_001 temp_001 --last 1d"),
+    ),
+    Command(
+        "tail",
+        "follow new readings of some sensors until it is stopped",
+        "SENSOR",
+        1,
+        None,
+        options=(
+            PROFILE,
+            Option("--every", "how often to look: 5s, 1m; 5s if it is not said", "SPAN"),
+            Option("--for", "how long, e.g. 10m; where nobody can stop it, it must be said", "SPAN"),
+        ),
+        examples=("%immune tail vib_001", "%immune tail vib_001 temp_001 --every 30s --for 1h"),
+    ),
+    Command(
         "alerts",
         "alerts, newest last",
         options=(
