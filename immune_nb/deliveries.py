@@ -3,7 +3,8 @@
 Only a 413 is answered by sending again, in smaller parts: it says that the request was refused for its size (RFC
 9110 15.5.14). Below, a 401 is answered with a newer token, as it says that the request was not applied (15.5.2). No
 other answer promises that: not a 429 (RFC 6585 4), which may come in the middle of a batch, and not a 503. A
-connection that broke after sending leaves its rows unknown. After any of these the rest stays unsent.
+connection that broke after sending, or an answer that says nothing of its rows, leaves them unknown. After any of
+these the rest stays unsent.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ def deliver(send: Send, count: int, *, size: int, each: bool = False) -> Deliver
         try:
             outcomes[start:stop] = send(start, stop)
             parts += 1
+            if all(outcome.status == UNKNOWN for outcome in outcomes[start:stop]):
+                break  # whoever answers like this is not the service we know
         except (ImmuneError, KeyboardInterrupt) as error:
             if _is_too_large(error) and stop - start > 1:
                 waiting = _cut(start, count, (stop - start + 1) // 2)

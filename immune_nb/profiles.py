@@ -52,6 +52,10 @@ DEFAULT_PATHS: Mapping[str, str] = {
 }
 CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body"}
 CLIENT_AUTH |= {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
+OAUTH_FIELDS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type", "redirect_uri"})
+OAUTH_FIELDS |= {"code", "code_challenge", "code_challenge_method", "code_verifier", "nonce", "state", "scope"}
+OAUTH_FIELDS |= {"device_code", "grant_type", "response_type", "response_mode", "refresh_token", "resource"}
+OAUTH_FIELDS |= {"username", "password", "token"}  # what a login sets itself, and what no file should hold
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
 SECRET_FIELDS = frozenset({"api_key", "token", "access_token", "client_secret", "refresh_token", "password"})
 SECRET_FIELDS |= {"key", "secret"}
@@ -69,9 +73,12 @@ class Profile:
         authorize_url: OAuth authorization endpoint (RFC 6749 3.1).
         device_url: Device authorization endpoint (RFC 8628 3.1).
         revoke_url: Revocation endpoint (RFC 7009).
-        redirect_uri: Redirect URI as registered, when the server wants a fixed one.
+        redirect_uri: Redirect URI as registered, when the server wants a fixed one. ``{server}`` in it is the address
+            of a JupyterHub user's server, and ``{port}`` a free port:
+            ``{server}/proxy/{port}/callback`` leads through jupyter-server-proxy where that is, else to loopback.
         scopes: Scopes to ask for.
         resources: APIs the token is for (RFC 8707), where the server serves several.
+        auth_params: What else to send when a token is asked for, such as the ``audience`` that some servers want.
         client_id: OAuth client id, where it is no secret and the same for everybody.
         client_auth: How the client secret reaches the token endpoint (RFC 6749 2.3.1): ``basic``, ``body``,
             or ``auto``: Basic first, the body when that is refused.
@@ -102,6 +109,7 @@ class Profile:
     redirect_uri: str | None = None
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    auth_params: Mapping[str, str] = field(default_factory=dict, hash=False)
     client_id: str | None = None
     client_auth: str = "auto"
     api_key_in: str = "Authorization: ApiKey {key}"
@@ -126,6 +134,7 @@ class Profile:
             words: object = getattr(self, name)  # TOML and people write "read write" too
             self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
+        self._set("auth_params", _auth_params(self.name, self.auth_params))
         KeyPlace.parse(self.api_key_in)
         if self.catalog is not None and not (isinstance(self.catalog, str) and self.catalog.strip()):
             raise ConfigError(f"{self.name}.catalog is {self.catalog!r}.", hint="Give a path, a URL or a file.")
@@ -157,6 +166,15 @@ class Profile:
         if self.catalog is None or self.catalog == "immune" or re.match(r"/|https?://", self.catalog):
             return None
         return Path(self.catalog.removeprefix("file:")).expanduser()
+
+
+def _auth_params(name: str, given: object) -> dict[str, str]:
+    """What a profile adds to requests for a token, checked."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{name}.auth_params is no table.", hint='Write auth_params = { audience = "…" }.')
+    for own in OAUTH_FIELDS & given.keys():
+        raise ConfigError(f"{name}.auth_params sets {own!r}.", hint="The login sets that itself; leave it out.")
+    return {str(key): str(value) for key, value in given.items()}
 
 
 IMMUNE = Profile(

@@ -212,8 +212,9 @@ class Session(Outlook, Writes):
 
 
 def _account(login: Login) -> str:
-    token = login.keeper.token if login.keeper else None
-    return (token.account if token else "") or login.credentials.client_id
+    """Who is logged in, as far as that is known; where a client logs in for itself, the client."""
+    token, who = login.keeper.token if login.keeper else None, login.credentials
+    return (token.account if token else "") or ("" if who.sign_in else who.client_id)
 
 
 def _close(client: Client, login: Login) -> None:

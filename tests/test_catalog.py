@@ -377,7 +377,7 @@ def test_a_document_is_discovered_in_the_usual_places(server, base, place, docum
 
 def test_without_a_document_one_sentence_says_where_it_was_looked_for(server):
     """Pages for everything, refusals and redirects are no document."""
-    server.says("/api/openapi.json", html("<h1>Welcome</h1>"))
+    server.says("/api/openapi.json", html("<h1>Welcome</h1><script>var a = {'swagger': 1}</script>"))
     server.says("/openapi.json", reply({"error": "no"}, 403))
     server.says("/api/swagger.json", redirect("https://elsewhere.example/swagger.json"))
     with pytest.raises(QueryError) as caught:

@@ -132,11 +132,12 @@ def test_a_variable_that_json_cannot_say_is_refused(value):
 
 TREE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
 )
 
 
-@given(st.lists(TREE) | st.dictionaries(st.text(), TREE))
+@given(st.lists(TREE, max_size=4) | st.dictionaries(st.text(), TREE, max_size=4))
 def test_json_is_read_as_json(tree):
     """Any JSON comes back as it is, but for a text that begins with a dollar."""
     text = json.dumps(tree)

@@ -65,7 +65,12 @@ def tab(sandbox_process) -> Iterator[Tab]:
 
 LINES = (
     ("%immune rea", "%immune readings"),
-    ("%%immune desc", "%%immune describe"),
+    ("%%immune po", "%%immune post"),
+    ("%%immune post /re", "%%immune post /readings/batch"),
+    ("%%immune patch /alerts/alert_0", "%%immune patch /alerts/alert_0001"),
+    ("%immune acknowledge alert_00", "%immune acknowledge alert_0002"),
+    ("%immune ack alert_0001 --com", "%immune ack alert_0001 --comment"),
+    ("%immune submit ho", "%immune submit {hour}"),
     ("df = %immune al", "df = %immune alerts"),
     ("a, b = %immune get /al", "a, b = %immune get /alerts"),
     ("for x in ids:\n    df = %immune sens", "for x in ids:\n    df = %immune sensors"),
@@ -144,6 +149,11 @@ def test_other_peoples_get_is_left_alone(tab, typed):
     assert not [one for one in tab(typed) if "/alert-rules" in one]
 
 
+def test_a_cell_is_offered_only_what_takes_a_body(tab):
+    """``%%immune sensors`` would be a mistake, so it is not offered."""
+    assert set(tab("%%immune ")) == {f"%%immune {verb}" for verb in ("post", "patch", "put", "delete")}
+
+
 def test_a_fresh_word_offers_values_parameters_and_options(tab):
     """In this order; what was given is not offered again."""
     offered = [
@@ -168,11 +178,11 @@ def test_nothing_is_sent(tab, sandbox):
 
 def test_every_line_that_is_left_can_be_read():
     """Wherever the completion ends the line, the line is one that the magic takes."""
-    lines = [left.partition("%immune ")[2] for _, left in LINES if not left.endswith(("=", "--last"))]
-    whole = [line for line in lines if line not in ("", "describe") and "\\" not in line]
+    lines = [left.partition("%immune ")[2] for _, left in LINES if not left.endswith(("=", "--last", "--comment"))]
+    whole = [line for line in lines if line not in ("", "post", "submit") and "\\" not in line]
     assert len(whole) > 30
     for line in whole:
-        asked = parse(line, {"ids": ["vib_001"]})
+        asked = parse(line, {"ids": ["vib_001"], "hour": 1})
         assert asked.command is not None
         assert "{" not in str(asked.words) or asked.command.name == "describe"
 

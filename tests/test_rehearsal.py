@@ -207,6 +207,17 @@ def test_ids_and_words_are_remembered_and_bounded():
     assert len(memory.paths("lab")) == 200
 
 
+def test_any_frame_can_be_noted():
+    """Columns that are numbers, twice there, nested or empty; a frame of somebody else's."""
+    odd = frame_of("/x", {"a": [{"b": 1}], "c": [None]}).rename(columns={"a": 1})
+    wide = pd.DataFrame([[1.0, 2.0]], columns=pd.CategoricalIndex(["s1", "s1"]))
+    wide.attrs["immune"] = odd.attrs["immune"]
+    memory = Memory()
+    for frame in (odd, wide, pd.DataFrame()):
+        memory.note(frame)
+    assert memory.paths("lab") == ["/x"]
+
+
 def test_the_same_question_is_known_again_though_time_goes_on():
     """A week is a week; another sensor, another length, another profile is another question."""
     memory = Memory()
@@ -297,18 +308,32 @@ def test_the_lines_that_describe_shows_work(run, shell):
     run("%immune login --profile sandbox")
     run("import immune_nb\nsession = immune_nb.current()")
     lines = []
-    for endpoint in immune_endpoints():
-        text = run(f"%immune describe GET {endpoint}").partition("Examples\n")[2]
+    for endpoint in immune_endpoints("GET"):
+        text = run(f"%immune describe {endpoint}").partition("Examples\n")[2]
         lines += [line for line in text.splitlines() if line.startswith(("df = ", "%immune"))]
     assert len(lines) > 20
     for line in lines:
         run(line + (";" if line.startswith("%") else ""))
 
 
-def immune_endpoints() -> list[str]:
+def test_the_cells_that_describe_shows_work(run, shell, sandbox):
+    """Every example of a write, sent as it stands; the webhook to a place the sandbox delivers to."""
+    run("%immune login --profile sandbox")
+    done = 0
+    for endpoint in immune_endpoints("POST", "PATCH"):
+        text = run(f"%immune describe {endpoint}").partition("Examples\n")[2]
+        head, _, body = text.partition("\n\nsession.")[0].partition("\n")
+        assert head.startswith("%%immune")
+        run(f"{head} --yes\n{body.replace('https://example.org/hook', 'http://127.0.0.1:9/hook')}")
+        done += 1
+    assert done == 8
+    assert {entry["status"] for entry in sandbox.log() if entry["method"] != "GET"} == {200, 201}
+
+
+def immune_endpoints(*methods: str) -> list[str]:
     from immune_nb.catalog.places import known_catalog
 
-    return [endpoint.path for endpoint in known_catalog(im.IMMUNE) or () if endpoint.method == "GET"]
+    return [endpoint.name for endpoint in known_catalog(im.IMMUNE) or () if endpoint.method in methods]
 
 
 def test_the_html_is_escaped_and_has_every_part(run, shell):

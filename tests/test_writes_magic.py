@@ -158,7 +158,7 @@ def test_a_frame_of_alerts_is_acknowledged(logged_in, sandbox):
         ("%%immune post https://elsewhere.example/x --yes\nx: 1", "not this API's host"),
         ("%%immune post /x --yes\npassword: hunter2hunter2", "No secret belongs in the body"),
         ("%%immune post /x --yes --api-key abc\nx: 1", "No secret belongs on a magic line"),
-        ("%immune acknowledge --yes", "wants a ALERT"),
+        ("%immune acknowledge --yes", "wants an ALERT"),
         ("%immune ack {when} --yes", "holds no ids"),
     ],
 )  # fmt: skip

@@ -103,7 +103,7 @@ def _discovered(profile: Profile, ask: Ask) -> Document:
             content, url = ask(place)
         except (QueryError, LoginError, BadReplyError):
             continue
-        if CLAIM.search(content):
+        if CLAIM.search(content) and not content.lstrip().startswith(b"<"):
             return Document.read(content, urlsplit(place).path, url)
     raise QueryError(
         f"{profile.name} publishes no OpenAPI document: none is at {', '.join(urlsplit(p).path for p in places)}.",

@@ -11,21 +11,10 @@ from typing import Any
 
 import httpx
 
-from immune_nb.errors import (
-    BadReplyError,
-    ImmuneError,
-    LoginRejectedError,
-    NoCredentialsError,
-    QueryError,
-    RateLimitedError,
-    ServiceError,
-    SessionExpiredError,
-    UnreachableError,
-    quoted,
-)
-from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, pause_asked, retries
+from immune_nb.errors import BadReplyError, NoCredentialsError, ServiceError, UnreachableError, quoted
+from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, retries
 from immune_nb.fetch.lines import Lines
-from immune_nb.fetch.problems import Problem
+from immune_nb.fetch.refusals import failure
 from immune_nb.fetch.routes import HEADERS, Params, origin_of, url_of
 
 __all__ = ["Client", "Params", "Reply"]
@@ -210,7 +199,7 @@ class Client:
             response = self._answered(request)
         where = f"{request.method} {request.url.path}"
         if not response.is_success:
-            raise self._failure(response, where)
+            raise failure(response, where, is_proven=self.is_proven, now=self._clock())
         self.is_proven = True
         reply = Reply(response.status_code, dict(response.headers), response.content, where, str(request.url))
         if check:
@@ -243,36 +232,3 @@ class Client:
         where = f"{request.method} {request.url.path}"
         host = quoted(response.next_request.url.host) if response.next_request else ""
         raise BadReplyError(f"{where}: redirected to {host}, which is not followed.", hint="Is base_url right?")
-
-    def _failure(self, response: httpx.Response, where: str) -> ImmuneError:
-        """The one table that turns answers into errors."""
-        problem = Problem.read(_json_or_none(response))
-        status = response.status_code
-        said = f"{where}: {problem}" if str(problem) else f"{where}: HTTP {status}"
-        if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
-            return self._login_failure(said)
-        match status:
-            case 403:
-                return LoginRejectedError(
-                    f"{said}. This login may not do that, or has run out.", hint="Check its scopes."
-                )
-            case 429:
-                wait = pause_asked(response.headers, self._clock())
-                return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
-            case 408 | 500 | 502 | 503 | 504:
-                return UnreachableError(f"{said} (status {status}).", hint="Try again later.")
-        if response.is_client_error:
-            return QueryError(f"{said} (status {status}).", status=status)
-        return BadReplyError(f"{said} (status {status}).")
-
-    def _login_failure(self, said: str) -> ImmuneError:
-        if self.is_proven:
-            return SessionExpiredError(f"{said}. The login is no longer valid.", hint="Log in again.")
-        return LoginRejectedError(f"{said}. The login was refused.", hint="Check the credential and the profile.")
-
-
-def _json_or_none(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None

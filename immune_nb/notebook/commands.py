@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .arguments import Request
     from .desk import Desk
 
-__all__ = ["FRAMES", "TASKS"]
+__all__ = ["FRAMES", "TASKS", "WRITES"]
 
 
 def fetch(desk: Desk, request: Request) -> pd.DataFrame:
@@ -119,12 +119,10 @@ def tail(desk: Desk, request: Request) -> None:
     tailing.tail(desk, request, ids_of(request.words) or [])
 
 
-FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
-    "sensors": fetch,
-    "readings": fetch,
-    "alerts": fetch,
-    "predictions": fetch,
-    "get": fetch,
+FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = dict.fromkeys(
+    ("sensors", "readings", "alerts", "predictions", "get"), fetch
+)
+WRITES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
     "submit": submit,
     "acknowledge": acknowledge,
     **dict.fromkeys(("post", "patch", "put", "delete"), send),

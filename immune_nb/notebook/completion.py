@@ -88,25 +88,26 @@ class Completion:
     def _offers(self, context: CompletionContext) -> tuple[str | None, list[str]]:
         """What is typed and what may take its place; None where others should be asked."""
         lines = context.full_text.split("\n")
-        rest = self._magic_line(lines[: context.cursor_line], context.text_until_cursor)
-        if rest is not None:
-            return self._on_line(rest, context.line_with_cursor[context.cursor_position :])
+        typed = self._magic_line(lines[: context.cursor_line], context.text_until_cursor)
+        if typed is not None:
+            behind = context.line_with_cursor[context.cursor_position :]
+            return self._on_line(typed["rest"], behind, has_body=typed["sign"] == "%%")
         before = "\n".join([*lines[: context.cursor_line], context.text_until_cursor])[-REACH:]
         fragment, offers = self._in_python(before)
         return fragment, [offer for offer in offers if offer.isprintable() and not re.search(r"""["'\\]""", offer)]
 
-    def _magic_line(self, above: list[str], line: str) -> str | None:
-        """What stands between ``%immune`` and the cursor; None when the cursor is on no such line."""
+    def _magic_line(self, above: list[str], line: str) -> re.Match[str] | None:
+        """The ``%immune`` before the cursor, and what stands between; None when the cursor is on no such line."""
         while above and above[-1].endswith("\\"):
             line = f"{above[-1][:-1]} {line}"
             above = above[:-1]
         names = "|".join(map(re.escape, sorted(names_of(self._shell))))
-        typed = re.fullmatch(rf"\s*(?:%%?|[^%#]*=\s*%)(?:{names})\s+(?P<rest>.*)", line, re.DOTALL)
+        typed = re.fullmatch(rf"\s*(?P<sign>%%?|[^%#]*=\s*%)(?:{names})\s+(?P<rest>.*)", line, re.DOTALL)
         if typed is None and self._shell.automagic and "immune" not in self._shell.user_ns:
-            typed = re.fullmatch(r"\s*immune\s+(?P<rest>.*)", line, re.DOTALL)
-        return typed["rest"] if typed else None
+            typed = re.fullmatch(r"\s*(?P<sign>)immune\s+(?P<rest>.*)", line, re.DOTALL)
+        return typed
 
-    def _on_line(self, rest: str, behind: str) -> tuple[str | None, list[str]]:
+    def _on_line(self, rest: str, behind: str, *, has_body: bool) -> tuple[str | None, list[str]]:
         from .offers import line_offers
 
         if re.match(r"audit\s", rest):
@@ -116,9 +117,9 @@ class Completion:
         quote = re.match(r"""[^"']*(["'])[^"']*$""", typed)
         place = quote.start(1) if quote else -1
         bare = typed[:place] + typed[place + 1 :] if quote else typed
-        offers = line_offers(self._desk, before, bare, self._variables)
+        offers = line_offers(self._desk, before, bare, self._variables, has_body=has_body)
         if quote is None:
-            meant = typed[:1] in ("{", "$") or _takes_braces(before)  # as a variable, or as they stand
+            meant = typed[:1] in ("{", "$") or _means_braces(before)  # as a variable, or as they stand
             return typed, offers if meant else [text for offer in offers for text in _protected(offer)]
         offers = [
             offer for offer in offers if quote[1] not in offer and (quote[1] == "'" or not HARMFUL.search(offer))
@@ -180,9 +181,9 @@ def _protected(offer: str) -> list[str]:
     return [] if written is None else [head + written]
 
 
-def _takes_braces(before: list[Word]) -> bool:
+def _means_braces(before: list[Word]) -> bool:
     command = command_named(before[0].bare) if before else None
-    return bool(command and command.is_plain)
+    return bool(command and (command.is_plain or command.words.startswith("{")))
 
 
 def _close(quote: str, offer: str, behind: str) -> str:

@@ -12,7 +12,7 @@ from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.profiles import SANDBOX, Profile, find_profile, load_profiles
 
 from .attempts import Arrival, Attempt
-from .explain import farewell, overridden, remembered
+from .explain import another_account, farewell, overridden, remembered
 from .memory import Memory
 from .surroundings import SIGN_INS, client_of
 
@@ -255,9 +255,7 @@ class Desk:
         remarks = []
         for earlier in self.sessions:
             if earlier.profile.name == name:
-                before = earlier.status().account
-                if before and account and before != account:
-                    remarks.append(f"This is another account than before: {account}, not {before}.")
+                remarks.append(another_account(earlier.status().account, account))
                 earlier.close()
         if self.waiting:
             self.waiting.is_newest = False

@@ -203,7 +203,7 @@ def _examples(endpoint: Endpoint, profile: Profile) -> Iterator[str]:
 def _write_examples(endpoint: Endpoint) -> Iterator[str]:
     verb, path, body = endpoint.method.lower(), _filled(endpoint), endpoint.body_example
     if command_named(verb):
-        yield f"%%immune {verb} {path}"
+        yield f"%%immune {verb} {as_word(path) or path}{' --form' if endpoint.body_type == FORM else ''}"
         if body:
             yield json.dumps(body, ensure_ascii=False, indent=2)
         yield ""

@@ -78,6 +78,8 @@ class ImmuneMagics(Magics):
             return ways_in.log_in(self.desk, request, self._shell)
         if name in commands.TASKS:
             return commands.TASKS[name](self.desk, request)
+        if name in commands.WRITES:
+            return self._deliver(commands.WRITES[name](self.desk, request), request, line)
         if rehearsal.is_asked_for(request):
             return rehearsal.rehearse(self.desk, request)
         return self._deliver(commands.FRAMES[name](self.desk, request), request, line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def _name_of(path: str) -> str:
 
 def _words(frame: pd.DataFrame) -> Iterable[tuple[str, list[str]]]:
     """The columns that hold ids and words, and what they hold."""
-    for name in map(str, frame.columns):
-        column = frame[name]
+    for label, column in islice(frame.items(), MOST_NAMES):
+        name = str(label)
         if str(column.dtype) == "category":
             values = list(column.cat.categories[:MOST_VALUES])
         elif str(column.dtype) in ("string", "str"):

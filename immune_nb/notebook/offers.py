@@ -104,7 +104,14 @@ def listed(typed: str, words: Iterable[str]) -> list[str]:
     return [f"{head}{comma}{word}" for word in words if word.startswith(last) and word not in given]
 
 
-def line_offers(desk: Desk, before: Sequence[Word], typed: str, namespace: Callable[[], Iterable[str]]) -> list[str]:
+def line_offers(
+    desk: Desk,
+    before: Sequence[Word],
+    typed: str,
+    namespace: Callable[[], Iterable[str]],
+    *,
+    has_body: bool = False,
+) -> list[str]:
     """What may stand where `typed` stands.
 
     Args:
@@ -112,17 +119,20 @@ def line_offers(desk: Desk, before: Sequence[Word], typed: str, namespace: Calla
         before: The words before it.
         typed: The word as far as it is typed.
         namespace: Names of the variables that may be put in braces.
+        has_body: Whether the line heads a cell, so that only what takes a body may stand there.
     """
     if len(before) > 1 and before[1].bare == "<<":
         before = before[2:]
     if not before:
-        return [command.name for command in COMMANDS if command.name.startswith(typed)]
+        return [c.name for c in COMMANDS if c.name.startswith(typed) and (c.body or not has_body)]
     command = command_named(before[0].bare)
     if command is None:
         return []
     if typed[:1] in ("{", "$") and not command.is_plain:
         close = "}" if typed[0] == "{" else ""
         return [f"{typed[0]}{name}{close}" for name in namespace() if name.startswith(typed[1:])]
+    if command.words.startswith("{") and len(before) == 1 and not typed.startswith("-"):
+        return [f"{{{name}}}" for name in namespace() if name.startswith(typed)]
     return list(dict.fromkeys(_Place(desk, command, before[1:]).offers(typed)))
 
 

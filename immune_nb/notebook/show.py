@@ -156,7 +156,7 @@ def status_card(status: Any, *, current: bool, origin: str = "") -> Table:
         ("profile", status.profile + (" (current)" if current else "")),
         ("address", status.base_url),
         ("login", f"{status.method}, {origin or status.source}"),
-        ("account", status.account or ""),
+        ("account", status.account or ("unknown: the server does not say" if "sign-in" in status.method else "")),
         ("scopes", " ".join(status.scopes)),
         ("expires", "" if status.method == "API key" else expires),
         ("remembered", status.remembered),

@@ -22,7 +22,7 @@ def _verb(name: str, *examples: str) -> Command:
     )
 
 
-PLACES = ("env", "env:NAME", "file:PATH", "prompt", "panel")
+PLACES = ("env", "env:NAME", "file:PATH", "keyring:NAME", "prompt", "panel")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
