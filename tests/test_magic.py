@@ -14,7 +14,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import immune_nb
-from immune_nb.errors import ConfigError, LoginRejectedError, NoCredentialsError, QueryError, UnreachableError
+from immune_nb.errors import (
+    BadReplyError,
+    ConfigError,
+    LoginRejectedError,
+    NoCredentialsError,
+    QueryError,
+    UnreachableError,
+)
 from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.sandbox_process import SandboxProcess
 from immune_nb.notebook.show import footer
@@ -286,6 +293,13 @@ def test_verbose_tells_the_rest_of_the_receipt(logged_in):
     said = logged_in.shown("%immune readings vib_001 --last 1h --out df -v")
     assert "path: /readings" in said
     assert "sensor_id vib_001" in said
+    assert "records data[], sure True" in said
+
+
+def test_where_the_records_are_may_be_stated(logged_in):
+    """`--records` and `--paging` are taken as they stand; a place that is not there is the service's fault."""
+    assert len(logged_in.run("df = %immune get /sensors --records data --paging id\ndf")) > 60
+    assert isinstance(logged_in.fails("%immune get /sensors --records payload.rows"), BadReplyError)
 
 
 def test_alerts_and_any_path(logged_in):
@@ -304,6 +318,8 @@ def test_alerts_and_any_path(logged_in):
         "use imune",
         "sensors --limit none",
         "get /sensors path=x",
+        "get /sensors records=x",
+        "get /sensors --paging sideways",
         "status --profile nowhere",
         "login --profile nowhere",
     ],
