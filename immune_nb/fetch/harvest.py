@@ -21,6 +21,7 @@ from immune_nb.fetch.crops import Crop, Kept, Listing, Progress, Tally
 from immune_nb.fetch.limits import Halt, Width
 from immune_nb.fetch.pages import Page, fetch
 from immune_nb.fetch.paging import Trail, Turn, onward
+from immune_nb.fetch.stand import Way
 from immune_nb.fetch.windows import Window, cut, is_outside
 from immune_nb.frames.decode import instants_of, part_of
 from immune_nb.frames.folder import ROWS, Folder
@@ -45,6 +46,7 @@ class _Errand:
         return replace(self, trail=trail)
 
 
+NOT_FOUND = 404
 REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
 
 
@@ -79,8 +81,11 @@ class Harvest:
         self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
-        self._readers = [Reader(one.schema, at=one.hints.records, named=one.name) for one in listings]
+        self._readers = [
+            Reader(one.schema, at=one.hints.records, must=one.hints.is_said_now, named=one.name) for one in listings
+        ]
         self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
+        self._ways: dict[int, Way] = {}  # by list, how it pages
         self._plain: set[int] = set()  # lists that gave windows up
 
     def reap(self) -> list[Crop]:
@@ -134,6 +139,11 @@ class Harvest:
         crop = self.crops[errand.of]
         if self._is_late(errand) or (isinstance(error, QueryError) and crop.windows):
             return self._without_windows(errand.of)
+        if isinstance(error, QueryError) and error.status == NOT_FOUND and errand.trail.is_hopeful:
+            with self._lock:
+                crop.awaited -= 1
+                crop.done.append(errand.window)
+            return ()
         if isinstance(error, QueryError) and (other := self._otherwise(errand, str(error))):
             return [other]
         with self._lock:
@@ -160,7 +170,7 @@ class Harvest:
 
     def _gather(self, errand: _Errand, page: Page) -> Sequence[_Errand]:
         listing = self._listings[errand.of]
-        turn = onward(page, errand.trail)
+        turn = onward(page, self._as_known(errand))
         if not turn.is_new:
             return self._came_before(errand, page, turn)
         part = part_of(page.sheet, listing.schema)
@@ -190,6 +200,14 @@ class Harvest:
         if self._folder and full:
             self._folder.write(errand.of, full, epoch)
         return more
+
+    def _as_known(self, errand: _Errand) -> Trail:
+        """The trail, with the way that another window of the list was found to page."""
+        if way := errand.trail.way:
+            self._ways[errand.of] = way
+        elif errand.trail.asked is None:
+            return replace(errand.trail, way=self._ways.get(errand.of))
+        return errand.trail
 
     def _counts(self, errand: _Errand) -> bool:
         """Whether a total on this page is that of all that is asked for."""
