@@ -499,6 +499,16 @@ def test_the_way_to_sign_in_fits_the_place(environ, methods):
     assert sign_ins(profile, environ) == methods
 
 
+def test_a_way_back_through_the_hub_makes_the_browser_the_first_choice():
+    """A redirect URI that leads through the hub's proxy brings the kernel as near as on a laptop."""
+    there = {"base_url": "https://lab.example", "issuer": "https://lab.example", "client_id": "x"}
+    profile = immune_nb.Profile("lab", **there, redirect_uri="{server}/proxy/{port}/callback")
+    hub = {"JUPYTERHUB_API_URL": "http://hub", "JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}
+    assert sign_ins(profile, hub) == ["browser", "device"]
+    assert sign_ins(profile, {"JUPYTERHUB_API_URL": "http://hub"}) == ["device", "browser"]
+    assert sign_ins(immune_nb.Profile("lab", **there), hub) == ["device", "browser"]
+
+
 @pytest.mark.parametrize("environ", [{"DISPLAY": ":0", "SSH_CONNECTION": "10.0.0.1 22"}, {"BROWSER": ""}])
 def test_a_browser_far_away_or_absent_is_none(environ, monkeypatch):
     """A forwarded display is no browser before the person's eyes."""
