@@ -324,27 +324,6 @@ def test_a_waveform_is_one_record(lab):
     assert (len(frame), frame["values"][0], frame["rate"][0]) == (1, [0.5, 0.25], 1000)
 
 
-def test_a_way_found_once_is_known_to_all_windows(lab):
-    """Readings cut into windows, a token whose parameter has to be guessed: guessed once, not in every window."""
-    server, session = lab
-    begin = pd.Timestamp("2026-01-01", tz="UTC")
-    every = [{"id": f"r{n}", "timestamp": begin + pd.Timedelta(minutes=n), "value": n} for n in range(600)]
-
-    def answer(asked):
-        since, until = (pd.Timestamp(asked.query[name][0]) for name in ("start_time", "end_time"))
-        rows = [row for row in every if since <= row["timestamp"] < until]
-        at = int(asked.query.get("pagination_token", ["0"])[0])
-        token = str(at + 20) if at + 20 < len(rows) else None
-        page = [{**row, "timestamp": row["timestamp"].isoformat()} for row in rows[at : at + 20]]
-        return reply({"data": page, "meta": {"next_token": token}})
-
-    server.says("/v1/readings", answer)
-    frame = session.readings("a", start=begin, end=begin + pd.Timedelta(minutes=600))
-    assert frame["value"].tolist() == list(range(600))
-    guesses = [asked for asked in server.requests if {"next_token", "nextToken", "NextToken"} & asked.query.keys()]
-    assert len(guesses) < 30
-
-
 @pytest.mark.parametrize("said", ["limit must be at most 100", "unknown parameter limit"])
 def test_a_server_that_refuses_the_size_of_a_page_is_asked_without(lab, said):
     """1,000 records a page are documented of IMMUNE only."""

@@ -21,7 +21,6 @@ from immune_nb.fetch.crops import Crop, Kept, Listing, Progress, Tally
 from immune_nb.fetch.limits import Halt, Width
 from immune_nb.fetch.pages import Page, fetch
 from immune_nb.fetch.paging import Trail, Turn, onward
-from immune_nb.fetch.stand import Way
 from immune_nb.fetch.windows import Window, cut, is_outside
 from immune_nb.frames.decode import instants_of, part_of
 from immune_nb.frames.folder import ROWS, Folder
@@ -85,7 +84,6 @@ class Harvest:
             Reader(one.schema, at=one.hints.records, must=one.hints.is_said_now, named=one.name) for one in listings
         ]
         self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
-        self._ways: dict[int, Way] = {}  # by list, how it pages
         self._plain: set[int] = set()  # lists that gave windows up
 
     def reap(self) -> list[Crop]:
@@ -170,7 +168,7 @@ class Harvest:
 
     def _gather(self, errand: _Errand, page: Page) -> Sequence[_Errand]:
         listing = self._listings[errand.of]
-        turn = onward(page, self._as_known(errand))
+        turn = onward(page, errand.trail)
         if not turn.is_new:
             return self._came_before(errand, page, turn)
         part = part_of(page.sheet, listing.schema)
@@ -200,14 +198,6 @@ class Harvest:
         if self._folder and full:
             self._folder.write(errand.of, full, epoch)
         return more
-
-    def _as_known(self, errand: _Errand) -> Trail:
-        """The trail, with the way that another window of the list was found to page."""
-        if way := errand.trail.way:
-            self._ways[errand.of] = way
-        elif errand.trail.asked is None:
-            return replace(errand.trail, way=self._ways.get(errand.of))
-        return errand.trail
 
     def _counts(self, errand: _Errand) -> bool:
         """Whether a total on this page is that of all that is asked for."""

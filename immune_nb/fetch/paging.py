@@ -82,7 +82,7 @@ class Trail:
             self,
             rows=self.rows + (0 if again else rows),
             pages=self.pages + 1,
-            way=self.asked.way if self.asked else self.way,
+            way=self.asked.way if self.asked else None,
             doubt=(),
             seen=self.seen | {self.step.name, page.sheet.mark} - {""},
             idle=self.idle + 1 if again or not rows else 0,

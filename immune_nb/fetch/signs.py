@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from immune_nb.errors import quoted
@@ -27,6 +28,7 @@ __all__ = ["Said", "Signs"]
 FALSE = frozenset({"", "false", "none", "null", "no", "ok", "0"})
 STRONG = frozenset({*TOKENS, *NEXT_LINKS}) - WEAK_TOKENS
 OF_LISTS = frozenset({"nextpagetoken", "nexttoken", "nextcursor", "continuationtoken", "hasmore", "hasnextpage"})
+SURE_TOKENS = tuple(name for name in TOKENS if name not in WEAK_TOKENS)
 HEADER = re.compile(r"(?:x-)?(?:pagination-|wp-)?(next[\w-]*|total[\w-]*|continuation[\w-]*|cursor|has[\w-]*)$")
 X_HEADER = re.compile(r"x-(?:pagination-)?(page|per-page|page-size|limit|offset|current-page|last-page|count|more)$")
 RANGE = re.compile(r"\s*(?:\w+\s+)?(?:\d+-\d+|\*)/(\d+)")
@@ -84,7 +86,7 @@ class Signs:
         said = self.first(names, lambda value: _whole(value) is not None)
         return _whole(said.value) if said else None
 
-    @property
+    @cached_property
     def more(self) -> Said | None:
         """The field that says whether there is more, with True or False for its value."""
         for names, is_more in ((MORE, True), (LAST, False)):
@@ -92,13 +94,13 @@ class Signs:
                 return Said(said.name, _truth(said.value) is is_more)
         return self.first(CUTS, lambda value: _truth(value) is True)
 
-    @property
+    @cached_property
     def is_over(self) -> bool:
         """Whether a field that would say what is next is there and says nothing."""
         fields = [said.value for place in self._places for name, said in place.items() if name in STRONG]
         return bool(fields) and not any(fields)
 
-    @property
+    @cached_property
     def total(self) -> int | None:
         """How many records the list has, as the service states it."""
         said = self.first(TOTALS, lambda value: _total(value) is not None)
@@ -112,23 +114,22 @@ class Signs:
         span = RANGE.match(self._headers.get("content-range", "")) if self._about.is_list else None
         return int(span[1]) if span else None
 
-    @property
+    @cached_property
     def least(self) -> int | None:
         """How many records the list has at least."""
         said = self.first(TOTALS, lambda value: _total(value) is not None)
         return _total(said.value) if said and self._about.counts else self.total
 
-    @property
+    @cached_property
     def token(self) -> Said | None:
         """A token for the next page, and where it is from."""
-        strong = tuple(name for name in TOKENS if name not in WEAK_TOKENS)
-        said = self.first(strong, _is_token) or self.first(
+        said = self.first(SURE_TOKENS, _is_token) or self.first(
             ("lastevaluatedkey",), lambda value: isinstance(value, dict)
         )
         has_strong = any(name in STRONG for place in self._places for name in place)
         return said or (None if has_strong else self.first(tuple(WEAK_TOKENS), _is_token))
 
-    @property
+    @cached_property
     def fault(self) -> str:
         """What the service says is wrong with the records it sent; "" when all is well."""
         for place in self._places[:-1]:

@@ -14,7 +14,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -65,7 +65,7 @@ class Sheet:
             return self.records[row]
         return {name: column[row].as_py() for name, column in self.columns.items()}
 
-    @property
+    @cached_property
     def mark(self) -> str:
         """What tells this page from another, without reading all of it; "" for a page without records."""
         if not self.rows:
