@@ -9,25 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 
-from immune_nb.errors import (
-    BadReplyError,
-    ImmuneError,
-    LoginRejectedError,
-    NoCredentialsError,
-    QueryError,
-    RateLimitedError,
-    ServiceError,
-    SessionExpiredError,
-    UnreachableError,
-    quoted,
-)
-from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, pause_asked, retries
+from immune_nb.errors import BadReplyError, NoCredentialsError, QueryError, ServiceError, UnreachableError, quoted
+from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, retries
 from immune_nb.fetch.lines import Lines
-from immune_nb.fetch.problems import Problem
+from immune_nb.fetch.refusals import failure
 
 __all__ = ["Client", "Params", "Reply"]
 
@@ -128,6 +117,7 @@ class Client:
         self._gate = Gate(clock, sleep)
         self._lines = Lines()
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        self._transport = transport
         self._http = httpx.Client(
             transport=transport,
             timeout=TIMEOUT,
@@ -177,14 +167,13 @@ class Client:
             data=None if form is None else dict(form),
             extensions=self._lines.watching,
         )
-        halt = halt or Halt()
         try:
             return self._once(request, check, halt)
         except ServiceError as error:
             if method not in SAFE_METHODS or not may_pass(error):
                 raise
             first: list[ServiceError] = [error]
-        return self._again(first, request, check, halt)
+        return self._again(first, request, check, halt or Halt())
 
     def _again(
         self, first: list[ServiceError], request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt
@@ -216,84 +205,64 @@ class Client:
             bare, _, query = path.partition("?")
             where, given = f"{self._base}/{bare.lstrip('/')}", parse_qsl(query, keep_blank_values=True)
             if not given and self._private_param not in (params or {}):
-                return httpx.URL(where, params=dict(params) if params else None)
+                return httpx.URL(f"{where}?{urlencode(params, doseq=True)}" if params else where)
             url = httpx.URL(where, params=given or None)
         if self._private_param in url.params:
             url = url.copy_remove_param(self._private_param)
         return url.copy_merge_params(dict(params)) if params else url
 
-    def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt) -> Reply:
+    def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
         with self._gate.passage(halt):
-            response = self._answered(request)
+            response, headers = self._answered(request)
         where = f"{request.method} {request.url.path}"
         if not response.is_success:
-            raise self._failure(response, where)
+            raise failure(response, where, is_proven=self.is_proven, now=self._clock())
         self.is_proven = True
-        reply = Reply(response.status_code, dict(response.headers), response.content, where, str(request.url))
+        reply = Reply(response.status_code, headers, response.content, where, str(request.url))
         if check:
             check(reply)
         return reply
 
-    def _answered(self, request: httpx.Request) -> httpx.Response:
-        """The answer, after what it says of limits was taken to heart."""
+    def _answered(self, request: httpx.Request) -> tuple[httpx.Response, Mapping[str, str]]:
+        """The answer and its headers, after what it says of limits was taken to heart."""
         try:
             response = self._follow(request)
         except UnreachableError:
             self.refusals += 1
             raise
-        left = calls_left(response.headers)
+        headers = dict(response.headers)
+        left = calls_left(headers)
         self.calls_left = self.calls_left if left is None else left
         self.refusals += response.status_code in PATIENCE
-        self._gate.heed(response.headers, response.status_code)
-        return response
+        self._gate.heed(headers, response.status_code)
+        return response, headers
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
-        """Send, and follow redirects of a safe request within the origin."""
-        response = self._http.send(request)
-        for _ in range(MAX_REDIRECTS):
-            target = response.next_request
-            if target is None:
-                return response
-            if request.method not in SAFE_METHODS or _origin(target.url) != _origin(self._base):
-                break
-            response = self._http.send(target)
+        """Send, and follow redirects of a safe request within the origin.
+
+        Why not through `httpx.Client.send`: its cookies and hooks, which we have none of, take longer than signing.
+        """
         where = f"{request.method} {request.url.path}"
-        host = quoted(response.next_request.url.host) if response.next_request else ""
-        raise BadReplyError(f"{where}: redirected to {host}, which is not followed.", hint="Is base_url right?")
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._transport.handle_request(request)
+            if not response.has_redirect_location:
+                return response
+            target = _target(request, response)
+            if request.method not in SAFE_METHODS or _origin(target) != _origin(self._base):
+                break
+            request = self._http.build_request(request.method, target, extensions=self._lines.watching)
+        raise BadReplyError(
+            f"{where}: redirected to {quoted(target.host)}, which is not followed.", hint="Is base_url right?"
+        )
 
-    def _failure(self, response: httpx.Response, where: str) -> ImmuneError:
-        """The one table that turns answers into errors."""
-        problem = Problem.read(_json_or_none(response))
-        status = response.status_code
-        said = f"{where}: {problem}" if str(problem) else f"{where}: HTTP {status}"
-        if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
-            return self._login_failure(said)
-        match status:
-            case 403:
-                return LoginRejectedError(
-                    f"{said}. This login may not do that, or has run out.", hint="Check its scopes."
-                )
-            case 429:
-                wait = pause_asked(response.headers, self._clock())
-                return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
-            case 408 | 500 | 502 | 503 | 504:
-                return UnreachableError(f"{said} (status {status}).", hint="Try again later.")
-        if response.is_client_error:
-            return QueryError(f"{said} (status {status}).", status=status)
-        return BadReplyError(f"{said} (status {status}).")
 
-    def _login_failure(self, said: str) -> ImmuneError:
-        if self.is_proven:
-            return SessionExpiredError(f"{said}. The login is no longer valid.", hint="Log in again.")
-        return LoginRejectedError(f"{said}. The login was refused.", hint="Check the credential and the profile.")
+def _target(request: httpx.Request, response: httpx.Response) -> httpx.URL:
+    """Where a redirect leads; nowhere, when its address is malformed."""
+    try:
+        return request.url.join(response.headers["location"])
+    except (httpx.InvalidURL, ValueError):
+        return httpx.URL("")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-def _json_or_none(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except (ValueError, RecursionError):
-        return None

@@ -97,11 +97,10 @@ class Gate:
             RateLimitedError: The gate stays shut longer than a query may take.
             Halted: `halt` was set while we waited.
         """
-        halt = halt or Halt()
         while not self._admits():
             self.wait(halt)
         try:
-            if halt.is_set():
+            if halt and halt.is_set():
                 raise Halted
             yield
         finally:

@@ -51,6 +51,11 @@ class Part:
         columns = {path: _masked(chunk, keep, mask) for path, chunk in self.columns.items()}
         return Part(int(keep.sum()), columns, self.coerced)
 
+    def between(self, start: int, end: int) -> Part:
+        """The rows ``[start, end)``, which share this part's memory; of a part in which nothing was coerced."""
+        columns = {path: chunk[start:end] for path, chunk in self.columns.items()}
+        return Part(end - start, columns)
+
 
 class Whole(NamedTuple):
     """Parts made one.

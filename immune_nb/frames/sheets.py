@@ -20,7 +20,7 @@ import pyarrow.json as arrow_json
 
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
-__all__ = ["EXACT_IN_FLOAT", "RECORD_FIELDS", "Reader", "Sheet", "records_of"]
+__all__ = ["EXACT_IN_FLOAT", "RECORD_FIELDS", "Reader", "Sheet", "is_utf8", "records_of"]
 
 RECORD_FIELDS = ("data", "items", "results", "records", "value", "values", "features")
 EXACT_IN_FLOAT = 2**53
@@ -112,8 +112,17 @@ class Reader:
     def _quickly(self, body: bytes) -> Sheet | None:
         """The page as Arrow reads it; None when something about it is in doubt."""
         name, document = _framed(body)
-        if not name or not (body.isascii() or _is_utf8(body)):
+        if not name or not (body.isascii() or is_utf8(body)):
             return None
+        return self.read_flat(document, name)
+
+    def read_flat(self, document: bytes, name: str = RECORD_FIELDS[0]) -> Sheet | None:
+        """Read a page known to be one flat object in UTF-8; None when something about it is in doubt.
+
+        Args:
+            document: The page.
+            name: The field that holds its list.
+        """
         try:
             table, named = self._parse(document, name)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -170,7 +179,8 @@ def _framed(body: bytes) -> tuple[str, bytes]:
     return "", b""
 
 
-def _is_utf8(body: bytes) -> bool:
+def is_utf8(body: bytes) -> bool:
+    """Whether it is valid UTF-8."""
     try:
         body.decode()
     except UnicodeDecodeError:
