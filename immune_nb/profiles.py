@@ -50,13 +50,8 @@ DEFAULT_PATHS: Mapping[str, str] = {
     "alerts": "/alerts",
     "predictions": "/predictions",  # assumed (api-contract 1.8)
 }
-CLIENT_AUTH = {
-    "auto": "auto",
-    "basic": "basic",
-    "body": "body",
-    "client_secret_basic": "basic",
-    "client_secret_post": "body",
-}
+_ALIKE = {"client_secret_basic": "basic", "client_secret_post": "body"}
+CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body", **_ALIKE}
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
 SECRET_FIELDS = (
     "api_key",
@@ -140,6 +135,7 @@ class Profile:
             passed on.
         check: A cheap path that needs a login; a login is tried against it. None: the first query tells.
         read_only: Refuse requests that change something.
+        cache: Keep readings of the past on this machine, unless a query says otherwise.
 
     Raises:
         ConfigError: A field is malformed, or an address is plain http off loopback.
@@ -162,6 +158,7 @@ class Profile:
     hub_token: str | None = None
     check: str | None = None
     read_only: bool = False
+    cache: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w-]*", str(self.name), re.ASCII):

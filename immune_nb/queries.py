@@ -81,7 +81,7 @@ class Queries:
         limit: int | None = None,
         wide: bool = False,
         partial: bool = False,
-        cache: bool = False,
+        cache: bool | None = None,
         refresh: bool = False,
         to: str | Path | None = None,
         progress: Progress | None = None,
@@ -98,6 +98,7 @@ class Queries:
             partial: Return what came when something did not, instead of raising.
             wide: A row per instant and a column per sensor, holding ``value``.
             cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
+                None does as the profile says.
             refresh: Forget what was kept of these sensors, and keep it anew.
             to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
                 frame: a `immune_nb.frames.folder.Dataset`.
@@ -135,11 +136,12 @@ class Queries:
         shared = {**as_params(filters), **bounds}
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
         question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within)
-        shelf = shelf_of(self.profile, self._account, refresh=refresh) if cache or refresh else None
+        keeps = refresh or (self.profile.cache if cache is None else cache)
+        shelf = shelf_of(self.profile, self._account, refresh=refresh) if keeps and to is None else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
         if to is None:
             return answer(question, self._client, manner)
-        if wide or cache:
+        if wide or cache or refresh:
             raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")
         return cast("pd.DataFrame", answer_to(question, self._client, manner, to))
 
@@ -161,6 +163,7 @@ class Queries:
             partial: Return what came when something did not, instead of raising.
             wide: A row per instant and a column per sensor, holding ``value``.
             cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
+                None does as the profile says.
             refresh: Forget what was kept of these sensors, and keep it anew.
             to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
                 frame: a `immune_nb.frames.folder.Dataset`.

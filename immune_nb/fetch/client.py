@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl, urlencode
 import httpx
 
 from immune_nb.errors import BadReplyError, NoCredentialsError, QueryError, ServiceError, UnreachableError, quoted
-from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, retries
+from immune_nb.fetch.limits import Gate, Halt, may_pass, retries
 from immune_nb.fetch.lines import Lines
+from immune_nb.fetch.meters import Meter
 from immune_nb.fetch.refusals import failure
 
 __all__ = ["Client", "Params", "Reply"]
@@ -23,7 +24,6 @@ __all__ = ["Client", "Params", "Reply"]
 TIMEOUT = httpx.Timeout(30, connect=10)
 MAX_REDIRECTS = 5
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-PATIENCE = frozenset({429, 500, 502, 503, 504})
 Params = Mapping[str, str | Sequence[str]]
 
 
@@ -94,8 +94,7 @@ class Client:
 
     Attributes:
         is_proven: Whether the service has accepted this login at least once.
-        calls_left: Calls the service still allows in this period; None when it does not say.
-        refusals: Answers that asked for patience, and attempts that got none.
+        meter: What was asked and received, and what the service said of its limits.
     """
 
     def __init__(
@@ -108,8 +107,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.is_proven = False
-        self.calls_left: int | None = None
-        self.refusals = 0
+        self.meter = Meter()
         self._base = httpx.URL(base_url)
         self._private_param = private_param
         self._clock = clock
@@ -228,12 +226,10 @@ class Client:
         try:
             response = self._follow(request)
         except UnreachableError:
-            self.refusals += 1
+            self.meter.missed()
             raise
         headers = dict(response.headers)
-        left = calls_left(headers)
-        self.calls_left = self.calls_left if left is None else left
-        self.refusals += response.status_code in PATIENCE
+        self.meter.answered(headers, response.status_code, len(response.content), self._clock())
         self._gate.heed(headers, response.status_code)
         return response, headers
 

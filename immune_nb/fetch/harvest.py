@@ -131,12 +131,12 @@ class Harvest:
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
-        began, refusals = time.perf_counter(), self._client.refusals
+        began, refusals = time.perf_counter(), self._client.meter.refusals
         try:
             page = fetch(self._ask, errand.step, self._stacker)
         except ImmuneError as error:
             return self._failed(errand, error)
-        self._width.note(time.perf_counter() - began, refused=self._client.refusals > refusals)
+        self._width.note(time.perf_counter() - began, refused=self._client.meter.refusals > refusals)
         if isinstance(page.sheet, Unread):
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)

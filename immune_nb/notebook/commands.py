@@ -11,7 +11,10 @@ from immune_nb.profiles import IMMUNE
 from .audit import audit
 from .doctor import doctor
 from .explain import chain_table, explanation
+from .progress import watched
 from .show import Note, duration, profiles_table, show, status_card
+from .stored import cache
+from .usage import usage
 from .ways_in import session_for
 
 if TYPE_CHECKING:
@@ -35,7 +38,11 @@ def readings(desk: Desk, request: Request) -> pd.DataFrame:
     question = _question(request)
     named = question.pop("sensor", None)
     words = request.words if named is None else (*request.words, named)
-    return _asked(desk, request).readings(_ids(words), **question)
+    if request.given("no_cache"):
+        question["cache"] = False
+    session = _asked(desk, request)
+    with watched(desk.shell, request) as progress:
+        return session.readings(_ids(words), progress=progress, **question)
 
 
 def alerts(desk: Desk, request: Request) -> pd.DataFrame:
@@ -126,6 +133,8 @@ FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,
+    "usage": usage,
+    "cache": cache,
     "renew": renew,
     "logout": logout,
     "profiles": profiles,

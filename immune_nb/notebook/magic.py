@@ -81,9 +81,9 @@ class ImmuneMagics(Magics):
     def _deliver(self, frame: Any, request: Request, line: str) -> Any:
         """Hand a frame over: to its variable, or back to the line."""
         if not (request.silent or request.given("quiet")):
-            receipt = frame.attrs["immune"]
+            receipt = getattr(frame, "receipt", None) or frame.attrs["immune"]  # of a folder, or of a frame
             verbose = request.given("verbose")
-            self._footers.append(footer(receipt, frame.shape[1], name=request.target, verbose=verbose))
+            self._footers.append(footer(receipt, len(frame.columns), name=request.target, verbose=verbose))
         if request.target:
             self._shell.user_ns[request.target] = frame
             return None
