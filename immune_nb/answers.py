@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from immune_nb.errors import IncompleteError, Interrupted, QueryError
 from immune_nb.fetch.client import Client, Params
@@ -25,6 +25,7 @@ from immune_nb.frames.receipt import Receipt
 from immune_nb.frames.schemas import ANY, Schema
 from immune_nb.frames.store import Shelf
 from immune_nb.frames.wide import widen
+from immune_nb.hints import Hints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ class Question:
         each: Query parameters, one set per list to follow: the API takes one sensor at a time.
         limit: Rows wanted at most.
         within: Keep only rows whose ``timestamp`` lies in this half-open range; None where rows have none.
+        hints: What is known of the answers.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Question:
     each: tuple[Params, ...]
     limit: int | None = None
     within: Range | None = None
+    hints: Hints = field(default_factory=Hints)
 
     def __post_init__(self) -> None:
         if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
@@ -67,6 +70,7 @@ class Question:
                 timed=self.within is not None,
                 limit=self.limit,
                 page_size=None if self.schema is ANY else PAGE_SIZE,  # where the documentation says one may ask
+                hints=self.hints,
             )
             for params in self.each
         ]
@@ -216,7 +220,18 @@ def _receipt(question: Question, client: Client, manner: Manner, crops: Sequence
         calls_left=client.meter.left,
         outside=sum(crop.outside for crop in crops),
         overlap=sum(crop.overlap for crop in crops),
+        detected=_detected(crops),
+        units={name: unit for crop in crops for name, unit in crop.units.items()},
     )
+
+
+def _detected(crops: Sequence[Crop]) -> dict[str, Any]:
+    """What was found out of how the service answers, of all lists in one: sure where it is of each."""
+    merged: dict[str, Any] = {}
+    for crop in crops:
+        sure = merged.get("sure", True) and crop.detected.get("sure", True)
+        merged |= {**crop.detected, "sure": sure} if crop.detected else {}
+    return merged
 
 
 def _stock(listing: Listing, manner: Manner, now: float) -> Stock:

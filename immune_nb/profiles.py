@@ -29,6 +29,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
+from .hints import Hints
 
 __all__ = [
     "IIINIT",
@@ -50,19 +51,11 @@ DEFAULT_PATHS: Mapping[str, str] = {
     "alerts": "/alerts",
     "predictions": "/predictions",  # assumed (api-contract 1.8)
 }
-_ALIKE = {"client_secret_basic": "basic", "client_secret_post": "body"}
-CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body", **_ALIKE}
+CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body"}
+CLIENT_AUTH |= {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
-SECRET_FIELDS = (
-    "api_key",
-    "token",
-    "access_token",
-    "client_secret",
-    "refresh_token",
-    "password",
-    "key",
-    "secret",
-)
+SECRET_FIELDS = frozenset({"api_key", "token", "access_token", "client_secret", "refresh_token", "password"})
+SECRET_FIELDS |= {"key", "secret"}
 
 
 def is_loopback(host: str | None) -> bool:
@@ -134,6 +127,8 @@ class Profile:
         hub_token: Field of JupyterHub's ``auth_state`` that holds a token for this API. None: the hub's login is not
             passed on.
         check: A cheap path that needs a login; a login is tried against it. None: the first query tells.
+        records: Where an answer has its records, as a path of field names (``data.items``), if that is not found out.
+        paging: How lists page, as `immune_nb.hints` writes it (``page=p``), if that is not found out.
         read_only: Refuse requests that change something.
         cache: Keep readings of the past on this machine, unless a query says otherwise.
 
@@ -157,6 +152,8 @@ class Profile:
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
     hub_token: str | None = None
     check: str | None = None
+    records: str = ""
+    paging: str = ""
     read_only: bool = False
     cache: bool = False
 
@@ -174,6 +171,7 @@ class Profile:
             self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
         KeyPlace.parse(self.api_key_in)
+        Hints.parse(self.records, self.paging)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -182,6 +180,11 @@ class Profile:
     def env_prefix(self) -> str:
         """Start of this profile's environment variables: ``my-lab`` reads ``MY_LAB_API_KEY``."""
         return self.name.upper().replace("-", "_")
+
+    @property
+    def hints(self) -> Hints:
+        """`records` and `paging`, read."""
+        return Hints.parse(self.records, self.paging)
 
     @property
     def key_place(self) -> KeyPlace:

@@ -1,29 +1,26 @@
-"""Questions to the API, answered with DataFrames: one per documented endpoint, `get` and `request` for the rest."""
+"""Questions to the API, answered with DataFrames: one per documented endpoint; `anywhere` has the rest."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from immune_nb.anywhere import Anywhere
 from immune_nb.errors import QueryError
-from immune_nb.fetch.client import SAFE_METHODS, Client, Params, Reply
 from immune_nb.fetch.parameters import Filter, as_ids, as_params
-from immune_nb.profiles import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from immune_nb.fetch.crops import Progress
     from immune_nb.frames.instants import Instant
-    from immune_nb.frames.schemas import Schema
 
 __all__ = ["Queries"]
 
 
-class Queries:
+class Queries(Anywhere):
     """The questions one can ask of an API.
 
     Args:
@@ -32,14 +29,6 @@ class Queries:
         account: Who asks, for the receipts.
         clock: Unix seconds, as `time.time` gives.
     """
-
-    def __init__(
-        self, profile: Profile, client: Client, *, account: str = "", clock: Callable[[], float] = time.time
-    ) -> None:
-        self.profile = profile
-        self._client = client
-        self._account = account
-        self._clock = clock
 
     def sensors(self, *, limit: int | None = None, partial: bool = False, **filters: Filter) -> pd.DataFrame:
         """List the sensors.
@@ -135,7 +124,7 @@ class Queries:
         bounds = {n: to_api(t) for n, t in zip(("start_time", "end_time"), within, strict=True) if t is not None}
         shared = {**as_params(filters), **bounds}
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
-        question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within)
+        question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within, self.profile.hints)
         keeps = refresh or (self.profile.cache if cache is None else cache)
         shelf = shelf_of(self.profile, self._account, refresh=refresh) if keeps and to is None else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
@@ -161,13 +150,6 @@ class Queries:
             severity: ``critical``, ``warning`` or ``info``, or several of them.
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
-            wide: A row per instant and a column per sensor, holding ``value``.
-            cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
-                None does as the profile says.
-            refresh: Forget what was kept of these sensors, and keep it anew.
-            to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
-                frame: a `immune_nb.frames.folder.Dataset`.
-            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
@@ -229,69 +211,3 @@ class Queries:
         return self._answer(
             self.profile.paths["predictions"], PREDICTIONS, [as_params(filters)], limit=limit, partial=partial
         )
-
-    def get(self, path: str, /, *, limit: int | None = None, partial: bool = False, **params: Filter) -> pd.DataFrame:
-        """Fetch any endpoint as a frame. Records and paging are found in the answer.
-
-        Args:
-            path: Path below the profile's base URL, e.g. ``"/sensors/vib_001"``.
-            limit: Stop after this many rows. It is not sent.
-            partial: Return what came when something did not, instead of raising.
-            params: Query parameters; a list repeats its name, None is left out.
-
-        Returns:
-            DataFrame with one row per record and the columns the answer has; nested fields are named by their
-            path, e.g. ``limits.max``. Rows keep the order of the service.
-
-        Raises:
-            QueryError: The service says the path or a parameter is wrong.
-            IncompleteError: Some rows did not arrive; `.frame` holds the rest.
-
-        Source:
-            Any ``GET`` (api-contract 1.4, 2)
-        """
-        from immune_nb.frames.schemas import ANY
-
-        return self._answer(path, ANY, [as_params(params)], limit=limit, partial=partial)
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Filter] | None = None,
-        json: object = None,
-        form: Mapping[str, Filter] | None = None,
-    ) -> Reply:
-        """Send one request as it is and return the answer as it is. No paging; only safe methods are retried.
-
-        Args:
-            method: HTTP method.
-            path: Path below the profile's base URL.
-            params: Query parameters; a list repeats its name, None is left out.
-            json: Body, sent as JSON.
-            form: Body, sent form-encoded, as ``POST /webhooks`` wants it.
-
-        Returns:
-            Status, headers and decoded data.
-
-        Raises:
-            QueryError: The service says the request is wrong, or the profile is read-only.
-            LoginError: The login is refused.
-            ServiceError: The service does not answer as it should.
-
-        Source:
-            Any endpoint
-        """
-        if self.profile.read_only and method.upper() not in SAFE_METHODS:
-            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
-        sent = None if form is None else as_params(form)
-        return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
-
-    def _answer(
-        self, path: str, schema: Schema, each: Sequence[Params], *, limit: int | None, partial: bool
-    ) -> pd.DataFrame:
-        from immune_nb.answers import Manner, Question, answer
-
-        manner = Manner(self.profile.name, self._account, self._clock, partial=partial)
-        return answer(Question(path, schema, tuple(each), limit), self._client, manner)

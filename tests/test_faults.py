@@ -1,5 +1,6 @@
 """The gauntlet's faults on the fetch path: a frame is the truth, or an error says so and holds true rows."""
 
+import contextlib
 import os
 import random
 import signal
@@ -262,9 +263,10 @@ def silent():
     body = b'{"data":[],"has_more":false,"total_count":0}'
 
     def talk(connection):
-        while connection.recv(65536):
-            answers.wait()
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        with connection, contextlib.suppress(OSError):
+            while connection.recv(65536):
+                answers.wait()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     def accept():
         while True:
@@ -279,6 +281,9 @@ def silent():
     yield listener.getsockname()[1], held, answers
     listener.close()
     answers.set()
+    for connection in held:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # which ends the talk, and that closes it
 
 
 @pytest.mark.parametrize("sensors", [["a"], ["a", "b", "c", "d"]])

@@ -107,7 +107,7 @@ def test_backwards_paging_goes_on_backwards():
 
 
 def test_a_cursor_that_repeats_ends_the_harvest():
-    """F16: a server that ignores the cursor is asked twice, not for ever."""
+    """F16: a server that ignores the cursor, whatever it is called, is asked a few times, not for ever."""
     asked = []
 
     def ask(path, params):
@@ -115,8 +115,9 @@ def test_a_cursor_that_repeats_ends_the_harvest():
         return reply({"data": ROWS[:10], "has_more": True})
 
     crop = harvest(ask, "/list", {}, page_size=10)
-    assert crop.stopped_by == "a cursor that repeats"
-    assert (len(crop.records), crop.duplicates, len(asked)) == (10, 10, 2)
+    assert crop.stopped_by == "more pages, in a way not understood"
+    assert (len(crop.records), crop.duplicates) == (10, 0)
+    assert len(asked) < 20
 
 
 def test_a_next_that_is_itself_ends_the_harvest():
@@ -197,7 +198,7 @@ def test_a_failure_at_once_is_raised():
     ],
 )
 def test_links_are_followed_from_where_they_stand(first, headers):
-    """A `next` in the body or in a Link header (RFC 8288), absolute or relative."""
+    """A `next` in the body or in a Link header (RFC 8288), absolute or relative, with what we asked for."""
     asked = []
 
     def ask(path, params):
@@ -206,7 +207,7 @@ def test_links_are_followed_from_where_they_stand(first, headers):
 
     crop = harvest(ask, "/list", {"size": "1"})
     assert (crop.records, crop.stopped_by) == ([1, 2], "end")
-    assert asked[1] == ("https://api.example/v1/list?page=2", {})
+    assert asked[1] == ("https://api.example/v1/list?page=2", {"size": "1"})
 
 
 @pytest.mark.parametrize(

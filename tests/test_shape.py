@@ -1,6 +1,7 @@
 """The house stands as it is drawn: arrows down, fences up, rooms small."""
 
 import ast
+import re
 import statistics
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,11 +13,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
+    "hints": 2,
     "profiles": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
     "answers": 4,
+    "anywhere": 4,
     "queries": 4,
     "status": 4,
     "session": 5,
@@ -28,7 +31,10 @@ FLOORS = {
     "__init__": 6,
 }
 BESIDE = {
+    ("profiles", "hints"),
+    ("anywhere", "answers"),
     ("queries", "answers"),
+    ("queries", "anywhere"),
     ("connecting", "session"),
     ("pending", "session"),
     ("sessions", "session"),
@@ -166,6 +172,33 @@ def mutable_state(module):
     return wrong
 
 
+def misnamed(module):
+    """Arguments that a docstring explains and the signature does not have."""
+    wrong = []
+    for function, doc in documented(module):
+        every = function.args
+        known = {a.arg for a in (*every.posonlyargs, *every.args, *every.kwonlyargs, every.vararg, every.kwarg) if a}
+        told = re.search(r"^( *)Args:\n((?:\1    .*\n|\n)*)", doc + "\n", re.MULTILINE)
+        names = re.findall(rf"^{told[1]}    (\w+):", told[2], re.MULTILINE) if told else []
+        wrong += [f"{module.name}.{function.name}: {name}" for name in names if name not in known]
+    return wrong
+
+
+def documented(module):
+    """Every function with its docstring; a class that has an initializer documents that."""
+    for node in module.nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node, ast.get_docstring(node) or ""
+        if isinstance(node, ast.ClassDef):
+            yield from ((f, ast.get_docstring(node) or "") for f in node.body if getattr(f, "name", "") == "__init__")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_docstrings_explain_arguments_that_exist(module):
+    """What a docstring lists under Args is in the signature."""
+    assert misnamed(module) == []
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_arrows_point_down_and_fences_hold(module):
     """No import goes up, none reaches into the sandbox, and each library stays in its room."""
@@ -225,6 +258,7 @@ def test_every_test_says_what_it_proves():
         ("session", "import httpx", fence_jumps),
         ("queries", "def f():\n    import pandas as pd", fence_jumps),
         ("fetch.client", "from authlib.oauth2 import rfc6749", fence_jumps),
+        ("session", 'def f(a):\n    """Do.\n\n    Args:\n        a: One.\n        b: Two.\n    """', misnamed),
         ("session", "cache = {}", mutable_state),
         ("session", "def f():\n    global x\n    x = 1", mutable_state),
     ],

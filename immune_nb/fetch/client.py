@@ -186,6 +186,11 @@ class Client:
         reply: Reply = retries(lambda seconds: halt.nap(seconds, self._sleep))(attempt)
         return reply
 
+    @property
+    def refusals(self) -> int:
+        """Answers that asked for patience, and attempts that got none, so far."""
+        return self.meter.refusals
+
     def cut(self) -> None:
         """Break off every request that is under way. The client stays usable."""
         self._lines.cut()

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from immune_nb.errors import ImmuneError
+from immune_nb.errors import ImmuneError, quoted
 from immune_nb.fetch.client import Params
 from immune_nb.fetch.pages import Page, Step
+from immune_nb.fetch.paging import Trail, Turn
 from immune_nb.fetch.windows import EVER, Window, asked
 from immune_nb.frames.decode import Part, instants_of, part_of
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import Sheet
+from immune_nb.hints import Hints
 
 __all__ = ["Crop", "Kept", "Leaf", "Listing", "Place", "Progress", "Tally"]
 
@@ -48,6 +50,7 @@ class Listing:
         timed: Whether it takes ``start_time`` and ``end_time``, and may be cut into windows.
         limit: Stop after this many rows.
         page_size: Records to ask for per page; None leaves that to the service until it shows how it pages.
+        hints: What a person knows of the answers.
     """
 
     path: str
@@ -57,11 +60,27 @@ class Listing:
     timed: bool = False
     limit: int | None = None
     page_size: int | None = None
+    hints: Hints = field(default_factory=Hints)
 
-    def first(self, window: Window, *, fractions: bool = True) -> Step:
+    @property
+    def name(self) -> str:
+        """What is asked for: the last word of the path."""
+        return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How its pages are to be read, as `Reader` wants it."""
+        return {"schema": self.schema, "at": self.hints.records, "named": self.name}
+
+    def trail(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Trail:
+        """The way through a window, from its first page."""
+        return Trail(self.first(window, fractions=fractions, sized=sized), self.hints.paging)
+
+    def first(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Step:
         """The step to the first page of a window."""
         bounds = asked(window, fractions=fractions) if self.timed else {}
-        size = {"limit": str(min(self.page_size, self.limit or self.page_size))} if self.page_size else {}
+        wanted = min(self.page_size, self.limit or self.page_size) if self.page_size and sized else None
+        size = {"limit": str(wanted)} if wanted else {}
         return Step(self.path, {**self.params, **bounds, **size})
 
 
@@ -82,6 +101,8 @@ class Crop:
         awaited: Pages that are known of and have not come.
         poured: Rows that were taken out of `parts` and written elsewhere.
         done: Windows of which every row came.
+        detected: What was found out of how the service answers.
+        units: By column, where the service states them.
     """
 
     parts: dict[Place, Part] = field(default_factory=dict)
@@ -95,6 +116,8 @@ class Crop:
     awaited: int = 1
     poured: int = 0
     done: list[Window] = field(default_factory=list)
+    detected: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -114,14 +137,29 @@ class Crop:
         """The parts, in order."""
         return [part for _, part in sorted(self.parts.items(), key=lambda item: item[0])]
 
-    def add(self, window: Window, page: Page, kept: Kept, *, counts: bool) -> None:
+    def add(self, window: Window, page: Page, kept: Kept, *, counts: bool, turn: Turn) -> None:
         """Take in a page; `counts` when its total is the whole list's."""
+        self._note(page, turn)
         self.pages += 1
         self.parts[float("-inf") if window.start is None else float(window.start), self.pages] = kept.part
         self.outside += kept.outside
         self.overlap += kept.overlap
         if counts and page.total is not None:
             self.totals.append(page.total)
+
+    def _note(self, page: Page, turn: Turn) -> None:
+        about, way = page.sheet.about, turn.way
+        self.units |= {quoted(name, 60): quoted(unit, 30) for name, unit in about.units.items()}
+        if page.sheet.rows or not self.detected:
+            self.detected["records"] = about.where
+            self.detected["sure"] = self.detected.get("sure", True) and about.sure
+        if about.left:
+            self.detected["left"] = list(about.left)
+        if way:
+            self.detected["paging"] = f"{way.kind} in {quoted(way.param, 40)}" if way.param else way.kind
+            self.detected["sure"] = self.detected["sure"] and way.is_sure
+        if turn.fault:
+            self.stop(turn.fault)
 
     def stop(self, why: str) -> None:
         """Note why it ended; the first reason that is not the end stands."""

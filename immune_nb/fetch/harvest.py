@@ -8,6 +8,7 @@ windows brought is dropped and the list is followed by its cursor, from where wi
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,8 @@ from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.crew import Crew
 from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing, Progress, Tally
 from immune_nb.fetch.limits import Halt, Width
-from immune_nb.fetch.pages import Page, Step, fetch, onward
+from immune_nb.fetch.pages import Page, Step, again, fetch
+from immune_nb.fetch.paging import Trail, Turn, onward
 from immune_nb.fetch.piles import Pile
 from immune_nb.fetch.windows import EVER, Window, cut, is_outside
 from immune_nb.frames.decode import Part
@@ -38,18 +40,19 @@ class _Errand:
 
     of: int
     window: Window
-    step: Step
-    start: Step
-    walked: frozenset[str] = frozenset()
+    trail: Trail
     plainly: bool = False  # behind the cursor only
     fractions: bool = True  # of seconds are written
+    sized: bool = True  # a page's size is asked for
 
-    def onward(self, step: Step) -> _Errand:
-        return replace(self, step=step, walked=self.walked | {self.step.name})
+    def onward(self, trail: Trail) -> _Errand:
+        return replace(self, trail=trail)
 
 
-NOWHERE = Step("", {})
-READ = _Errand(-1, EVER, NOWHERE, NOWHERE)  # not a page to fetch: read those that came
+REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
+
+
+READ = _Errand(-1, EVER, Trail(Step("", {})))  # not a page to fetch: read those that came
 AT_ONCE = 2 * 2**20  # bytes to read at once, about a dozen pages
 
 
@@ -58,7 +61,7 @@ class Harvest:
 
     Args:
         client: What sends.
-        listings: The lists, all of one schema.
+        listings: The lists, whose pages are of one kind.
         progress: Told now and then how far it has come, by the calling thread.
         width: How many requests at once.
         folder: Where rows go as they come, when they are not to be kept in memory.
@@ -84,8 +87,8 @@ class Harvest:
         self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
-        schema = listings[0].schema if listings else ANY
-        self._reader, self._stacker = Reader(schema), Stacker(schema)
+        how = listings[0].reading if listings else {"schema": ANY}
+        self._reader, self._stacker = Reader(**how), Stacker(**how)
         self._unread: Pile[tuple[_Errand, Page]] = Pile(_size, AT_ONCE)
         self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
         self._plain: set[int] = set()  # lists that gave windows up
@@ -96,8 +99,7 @@ class Harvest:
         Raises:
             ImmuneError: No page came at all, or the service says that a question is wrong.
         """
-        starts = [(listing.within, listing.first(listing.within)) for listing in self._listings]
-        return self._reap([_Errand(of, window, step, step) for of, (window, step) in enumerate(starts)])
+        return self._reap([_Errand(of, one.within, one.trail(one.within)) for of, one in enumerate(self._listings)])
 
     def reap_without_windows(self, of: int) -> bool:
         """Follow a list again, by its cursor, from where windows began; False when it had none."""
@@ -131,12 +133,12 @@ class Harvest:
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
-        began, refusals = time.perf_counter(), self._client.meter.refusals
+        began, refusals = time.perf_counter(), self._client.refusals
         try:
-            page = fetch(self._ask, errand.step, self._stacker)
+            page = fetch(self._ask, errand.trail.step, self._stacker)
         except ImmuneError as error:
             return self._failed(errand, error)
-        self._width.note(time.perf_counter() - began, refused=self._client.meter.refusals > refusals)
+        self._width.note(time.perf_counter() - began, refused=self._client.refusals > refusals)
         if isinstance(page.sheet, Unread):
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)
@@ -148,7 +150,9 @@ class Harvest:
         more: list[_Errand] = []
         for (errand, page), one in zip_longest(taken, together or ()):
             try:
-                whole = replace(page, sheet=one[0]) if one else fetch(_again(page.reply), errand.step, self._reader)
+                whole = (
+                    replace(page, sheet=one[0]) if one else fetch(again(page.reply), errand.trail.step, self._reader)
+                )
             except ImmuneError as error:
                 more += self._failed(errand, error)
             else:
@@ -160,12 +164,11 @@ class Harvest:
 
     def _failed(self, errand: _Errand, error: ImmuneError) -> Sequence[_Errand]:
         """What to do instead; a failure with no remedy ends the harvest and is kept, or raised when nothing came."""
-        listing, crop = self._listings[errand.of], self.crops[errand.of]
+        crop = self.crops[errand.of]
         if self._is_late(errand) or (isinstance(error, QueryError) and crop.windows):
             return self._without_windows(errand.of)
-        if isinstance(error, QueryError) and listing.timed and errand.fractions and "time" in str(error):
-            step = listing.first(errand.window, fractions=False)
-            return [replace(errand, step=step, start=step, fractions=False)]
+        if isinstance(error, QueryError) and (other := self._otherwise(errand, str(error))):
+            return [other]
         with self._lock:
             nothing_came = not any(crop.pages for crop in self.crops)
             if nothing_came or (isinstance(error, QueryError) and not crop.pages):
@@ -175,9 +178,24 @@ class Harvest:
         self._halt.set()
         return ()
 
+    def _otherwise(self, errand: _Errand, said: str) -> _Errand | None:
+        """The same question in other words, where it may be the words that the service refuses."""
+        if other := errand.trail.otherwise():
+            return errand.onward(other)
+        if errand.trail.pages:
+            return None
+        again = errand
+        if errand.fractions and self._listings[errand.of].timed and "time" in said:
+            again = replace(again, fractions=False)
+        if errand.sized and self._listings[errand.of].page_size and REFUSES_SIZE.search(said):
+            again = replace(again, sized=False)
+        return None if again == errand else self._window(again, errand.window)
+
     def _gather(self, errand: _Errand, page: Page, part: Part | None = None) -> Sequence[_Errand]:
         listing = self._listings[errand.of]
-        step, why = onward(page, errand.start)
+        turn = onward(page, errand.trail)
+        if not turn.is_new:
+            return self._came_before(errand, page, turn)
         leaf = Leaf.of(page.sheet, listing, part)
         span = Span.of(leaf.instants) if listing.timed else None
         astray = bool(leaf.part.rows) and listing.timed and (span is None or is_outside(span, errand.window))
@@ -185,20 +203,20 @@ class Harvest:
             return self._without_windows(errand.of)
         crop = self.crops[errand.of]
         fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
-        may_cut = step and span and not (astray or fixed)
+        may_cut = turn.trail and span and not (astray or fixed)
         plan = cut(errand.window, span, page.total) if may_cut and span else None
         kept = Kept.of(leaf, listing, plan[0] if plan else errand.window)
         with self._lock:
             if self._is_late(errand):
                 return ()
             crop = self.crops[errand.of]
-            if plan and step and not crop.windows:
-                self._remember(errand, step, page, Kept.of(leaf, listing, errand.window))
-            crop.add(errand.window, page, kept, counts=errand.window == listing.within)
-            more = [self._window(errand, w) for w in plan[1]] if plan else self._further(errand, step, why)
+            if plan and turn.trail and not crop.windows:
+                self._remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
+            crop.add(errand.window, page, kept, counts=self._counts(errand), turn=turn)
+            more = [self._window(errand, w) for w in plan[1]] if plan else self._further(errand, turn)
             crop.windows += len(more) if plan else 0
             crop.awaited += len(more) - 1
-            if plan or (step is None and why == "end"):
+            if plan or (turn.trail is None and turn.why == "end"):
                 crop.done.append(plan[0] if plan else errand.window)
             full = crop.pour(ROWS) if self._folder else []
             epoch = self._folder.epoch(errand.of) if self._folder else 0
@@ -206,29 +224,44 @@ class Harvest:
             self._folder.write(errand.of, full, epoch)
         return more
 
-    def _further(self, errand: _Errand, step: Step | None, why: str) -> list[_Errand]:
+    def _counts(self, errand: _Errand) -> bool:
+        """Whether a total on this page is that of all that is asked for."""
+        return errand.window == self._listings[errand.of].within and errand.trail.counts_all
+
+    def _came_before(self, errand: _Errand, page: Page, turn: Turn) -> Sequence[_Errand]:
+        """A page whose records are there already: count them and go on."""
+        with self._lock:
+            if self._is_late(errand):
+                return ()
+            crop = self.crops[errand.of]
+            crop.pages += 1
+            crop.overlap += page.sheet.rows
+            more = self._further(errand, turn)
+            crop.awaited += len(more) - 1
+            return more
+
+    def _further(self, errand: _Errand, turn: Turn) -> list[_Errand]:
         """The next page behind the cursor, if there is to be one."""
         limit, crop = self._listings[errand.of].limit, self.crops[errand.of]
         if limit is not None and crop.rows >= limit:
-            crop.stop("limit" if step or crop.rows > limit else why)
+            crop.stop("limit" if turn.trail or crop.rows > limit else turn.why)
             return []
-        if step is not None and step.name in errand.walked | {errand.step.name}:
-            why, step = "a cursor that repeats", None
-        if step is None:
-            crop.stop(why)
+        if turn.trail is None:
+            crop.stop(turn.why)
             return []
-        return [errand.onward(step)]
+        return [errand.onward(turn.trail)]
 
     def _window(self, errand: _Errand, window: Window) -> _Errand:
-        step = self._listings[errand.of].first(window, fractions=errand.fractions)
-        return replace(errand, window=window, step=step, start=step, walked=frozenset())
+        trail = self._listings[errand.of].trail(window, fractions=errand.fractions, sized=errand.sized)
+        return replace(errand, window=window, trail=trail)
 
-    def _remember(self, errand: _Errand, step: Step, page: Page, kept: Kept) -> None:
+    def _remember(self, errand: _Errand, turn: Turn, page: Page, kept: Kept) -> None:
         """How to go on if windows fail: every page so far as it came, and the step to the next."""
         crop = self.crops[errand.of]
         plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals), done=list(crop.done))
-        plain.add(errand.window, page, kept, counts=True)
-        self._without[errand.of] = plain, replace(errand.onward(step), plainly=True)
+        plain.add(errand.window, page, kept, counts=True, turn=turn)
+        assert turn.trail is not None  # noqa: S101 - windows are cut of what goes on
+        self._without[errand.of] = plain, replace(errand.onward(turn.trail), plainly=True)
 
     def _without_windows(self, of: int) -> list[_Errand]:
         """Give windows up for this list. The first errand to find out goes back to where they began."""
@@ -250,13 +283,3 @@ class Harvest:
 
 def _size(item: tuple[_Errand, Page]) -> int:
     return len(item[1].reply.content)
-
-
-def _again(reply: Reply) -> Callable[..., Reply]:
-    """Asks nobody, as the answer is there."""
-
-    def ask(_path: str, _params: Params, check: Callable[[Reply], object]) -> Reply:
-        check(reply)
-        return reply
-
-    return ask

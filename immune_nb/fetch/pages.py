@@ -1,26 +1,20 @@
-"""One page of a list: what it holds, and where the next one is.
-
-The only place that knows cursors. It follows the last record's id (api-contract 1.4), a ``next`` link in the body,
-and a ``Link`` header (RFC 8288).
-"""
+"""One page of a list: asked for, and read."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urljoin
+from functools import cached_property
+from urllib.parse import parse_qsl
 
 from immune_nb.errors import BadReplyError
 from immune_nb.fetch.client import Params, Reply
+from immune_nb.fetch.signs import Signs
 from immune_nb.frames.sheets import Reader, Sheet
 
-__all__ = ["PAGE_SIZE", "Ask", "Page", "Step", "fetch", "onward"]
+__all__ = ["PAGE_SIZE", "Ask", "Page", "Step", "again", "fetch"]
 
 PAGE_SIZE = 1000  # the documented maximum (api-contract 1.4)
-TOTAL_FIELDS = ("total_count", "totalCount", "total")
-NEXT_TOKENS = ("next_cursor", "nextCursor", "next_token", "nextToken", "next_page_token", "nextPageToken")
 Ask = Callable[..., Reply]  # of a path, its parameters, and a check the answer must pass
 
 
@@ -36,6 +30,15 @@ class Step:
         """What tells it from other steps."""
         return f"{self.path}?{sorted(self.params.items())}"
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every parameter, those in the path too; one with several values comes several times."""
+        given: Sequence[tuple[str, str | Sequence[str]]] = [
+            *parse_qsl(self.path.partition("?")[2], keep_blank_values=True),
+            *self.params.items(),
+        ]
+        return [(name, text) for name, value in given for text in ([value] if isinstance(value, str) else value)]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -44,49 +47,29 @@ class Page:
     sheet: Sheet
     reply: Reply
 
-    def says(self, *names: str) -> Any:
-        """The first of these fields beside the list that is there and not null."""
-        fields = self.sheet.beside
-        return next((fields[name] for name in names if fields.get(name) is not None), None)
+    @cached_property
+    def signs(self) -> Signs:
+        """What it says about the rest of the list."""
+        return Signs(self.sheet.about, self.reply.headers, self.sheet.rows)
 
-    @property
+    @cached_property
     def total(self) -> int | None:
         """How many records the list has, as the service states it."""
-        total = self.says(*TOTAL_FIELDS)
-        if total is None and (count := self.says("count")) != self.sheet.rows:
-            total = count  # of the list, since it is not of the page
-        return total if isinstance(total, int) and not isinstance(total, bool) else None
-
-    @property
-    def next_url(self) -> str | None:
-        """The link to the next page, absolute."""
-        links = self.says("links", "_links")
-        link = self.says("next") or (links.get("next") if isinstance(links, dict) else None)
-        link = link.get("href") if isinstance(link, dict) else link
-        if not (isinstance(link, str) and re.match(r"https?://|[/?]", link)):
-            match = re.search(r'<([^>]*)>[^<,]*;\s*rel="?next\b', self.reply.headers.get("link", ""))
-            link = match[1] if match else None
-        return urljoin(self.reply.url, link) if link else None
-
-    def cursor(self, params: Params) -> dict[str, str] | None:
-        """The documented cursor to the next page, in the direction `params` set out in."""
-        name, record = ("starting_after", -1) if "ending_before" not in params else ("ending_before", 0)
-        key = self.sheet.key(record)
-        return None if key is None else {name: str(key)}
+        return self.signs.total
 
 
 def fetch(ask: Ask, step: Step, reader: Reader) -> Page:
     """Ask for a page and read it; an answer that was cut short is asked for again.
 
     Raises:
-        BadReplyError: The answer is no JSON.
+        BadReplyError: The answer is nothing that can be read.
         ImmuneError: There is no answer.
     """
     sheets = []
 
     def read(reply: Reply) -> None:
         try:
-            sheets.append(reader.read(reply.content))
+            sheets.append(reader.read(reply.content, reply.headers.get("content-type", "")))
         except (ValueError, RecursionError):
             reply.json()  # which says where it stops
             raise BadReplyError(f"{reply.where}: the answer cannot be read.", hint="Is base_url right?") from None
@@ -95,26 +78,11 @@ def fetch(ask: Ask, step: Step, reader: Reader) -> Page:
     return Page(sheets[-1], reply)
 
 
-def onward(page: Page, start: Step) -> tuple[Step | None, str]:
-    """The step to the next page, and where there is none, why.
+def again(reply: Reply) -> Ask:
+    """What asks nobody, for the answer is there."""
 
-    Args:
-        page: The page that came.
-        start: The step the list began with, whose parameters hold for every page.
+    def ask(_path: str, _params: Params, check: Callable[[Reply], object]) -> Reply:
+        check(reply)
+        return reply
 
-    Returns:
-        The next step; or None and ``end``, or None and what is wrong.
-    """
-    more = page.says("has_more", "hasMore")
-    if more is False:
-        return None, "end"
-    if page.next_url:
-        return Step(page.next_url, {}), "end"
-    if not more and page.says(*NEXT_TOKENS) is None:
-        return None, "end"
-    if not page.sheet.rows:
-        return None, "an empty page that promises more"
-    cursor = page.cursor(start.params) if more else None
-    if cursor is None:
-        return None, "more pages, in a way not understood"
-    return Step(start.path, {"limit": str(PAGE_SIZE), **start.params, **cursor}), "end"
+    return ask

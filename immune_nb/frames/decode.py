@@ -39,22 +39,23 @@ class Part:
         columns: By path: documented columns as their dtype has them, others as they came. One that is not here is
             missing in every row.
         coerced: By column, values that did not fit.
+        is_text: Whether the answer had no types, only text.
     """
 
     rows: int = 0
     columns: dict[Path, Chunk] = field(default_factory=dict)
     coerced: Loss = field(default_factory=dict)
+    is_text: bool = False
 
     def take(self, keep: Any) -> Part:
         """The rows that a boolean mask keeps; what was coerced is not told apart by row."""
         mask = pa.array(keep)
         columns = {path: _masked(chunk, keep, mask) for path, chunk in self.columns.items()}
-        return Part(int(keep.sum()), columns, self.coerced)
+        return Part(int(keep.sum()), columns, self.coerced, self.is_text)
 
     def between(self, start: int, end: int) -> Part:
         """The rows ``[start, end)``, which share this part's memory; of a part in which nothing was coerced."""
-        columns = {path: chunk[start:end] for path, chunk in self.columns.items()}
-        return Part(end - start, columns)
+        return Part(end - start, {path: chunk[start:end] for path, chunk in self.columns.items()})
 
 
 class Whole(NamedTuple):
@@ -93,7 +94,7 @@ def part_of(sheet: Sheet, schema: Schema) -> Part:
         columns = {(name,): column for name, column in sheet.columns.items()}
     else:
         columns = _turned(sheet.records)
-    part, known = Part(sheet.rows), schema.by_name
+    part, known = Part(sheet.rows, is_text=sheet.is_text), schema.by_name
     for path, values in columns.items():
         column = known.get(path[0]) if len(path) == 1 else None
         part.columns[path], lost = pinned(values, column) if column else (values, 0)
@@ -136,13 +137,18 @@ def _turned(records: Sequence[Any]) -> dict[Path, list[Any]]:
     return columns
 
 
-def _leaves(record: dict[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _leaves(record: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
     """The values of nested objects, with their paths; an empty object is a value itself."""
-    for key, value in record.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*path, key))
-        else:
+    levels: list[tuple[Path, Iterator[tuple[str, Any]]]] = [((), iter(record.items()))]
+    while levels:
+        path, fields = levels[-1]
+        for key, value in fields:
+            if isinstance(value, dict) and value:
+                levels.append(((*path, key), iter(value.items())))
+                break
             yield (*path, key), value
+        else:
+            levels.pop()
 
 
 def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
@@ -162,6 +168,7 @@ def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
     keys = {name: _key(parts, known[name]) for name in schema.sort_by}
     order = _order(keys)
     columns = {}
+    is_text = bool(parts) and all(part.is_text for part in parts)
     for path, name in _names(paths).items():
         if order is None and name in keys:
             columns[name] = keys.pop(name)
@@ -169,7 +176,8 @@ def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
         chunks = [part.columns.pop(path, None) for part in parts]
         whole = [_nothing(part.rows) if c is None else c for part, c in zip(parts, chunks, strict=True)]
         chunks.clear()
-        columns[name] = _column(whole, known.get(path[0]) if len(path) == 1 else None, order)
+        column = known.get(path[0]) if len(path) == 1 else None
+        columns[name] = _column(whole, column, order) if column else _found(whole, path[-1], order, is_text=is_text)
     index = pd.RangeIndex(sum(part.rows for part in parts))
     return Whole(pd.DataFrame(columns, index=index, copy=False), coerced, order)
 
@@ -187,10 +195,13 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
     return {path: names[path] for path in paths}
 
 
-def _column(chunks: list[Chunk], column: Column | None, order: Any) -> Any:
-    """A column of the frame, its pieces joined and its rows in order."""
-    if column is None:
-        return _for_pandas(_reordered(inferred(chunks), order))
+def _found(chunks: list[Chunk], name: str, order: Any, *, is_text: bool) -> Any:
+    """A column that nobody documented, its pieces joined and its rows in order."""
+    return _for_pandas(_reordered(inferred(chunks, name, is_text=is_text), order))
+
+
+def _column(chunks: list[Chunk], column: Column, order: Any) -> Any:
+    """A documented column of the frame."""
     joined = _joined(chunks, column)
     chunks.clear()
     if column.dtype == CATEGORY:
@@ -249,7 +260,7 @@ def _for_pandas(values: Chunk) -> Any:
         return _extension(pd.StringDtype(), values)
     if pa.types.is_timestamp(kind):
         ticks = values.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
-        return pd.Series(ticks.view("M8[us]"), copy=False).dt.tz_localize("UTC").array
+        return pd.Series(ticks.view(f"M8[{kind.unit}]"), copy=False).dt.tz_localize("UTC").array
     if pa.types.is_floating(kind):
         return values.to_numpy(zero_copy_only=False)
     return _extension(pd.BooleanDtype() if pa.types.is_boolean(kind) else pd.Int64Dtype(), values)

@@ -35,6 +35,8 @@ class Receipt:
         outside: Rows dropped because they lie outside ``[start, end)``.
         overlap: Rows that came twice, as windows of time overlap at their edges, and were kept once.
         coerced: By column, values that did not fit its dtype and are missing or rounded.
+        detected: Where the records were found in the answers, how the list pages, and whether both are sure.
+        units: By column, where the service states them beside the records.
         cache_age: Seconds since the oldest stored part was fetched; None when all is fresh.
         versions: Of this package and of pandas.
     """
@@ -55,6 +57,8 @@ class Receipt:
     outside: int = 0
     overlap: int = 0
     coerced: Mapping[str, int] = field(default_factory=dict)
+    detected: Mapping[str, Any] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     cache_age: float | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: {n: version(n) for n in ("immune_nb", "pandas")})
 

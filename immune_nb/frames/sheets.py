@@ -1,15 +1,17 @@
 """One page of a list, read: its records as columns where Arrow can, as Python values where it cannot.
 
-`Reader` lets `pyarrow.json` read a body without building one Python object per row. It does so only for a page that
-is flat (objects of text, numbers, booleans and nulls in one list) and in which nothing is in doubt; whatever Arrow
-would round, guess at or refuse is read by `json`, which is slower and exact. Why flatness is checked on the bytes:
-Arrow's parser recurses, and a body of a hundred thousand brackets would end the process.
+`Reader` lets `pyarrow.json` read a list without building one Python object per record. It does so only for a list
+that is flat (objects of text, numbers, booleans and nulls) and in which nothing is in doubt; whatever Arrow would
+round, guess at or refuse is read by `json`, which is slower and exact. What stands around the list is read by `json`
+in any case, with one record in the list's place, so that both readers find the records in the same way. Why flatness
+is checked on the bytes: Arrow's parser recurses, and a body of a hundred thousand brackets would end the process.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,16 +20,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
+from immune_nb.frames.envelopes import About, Found, find
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
-__all__ = ["EXACT_IN_FLOAT", "RECORD_FIELDS", "Reader", "Sheet", "is_utf8", "records_of"]
+__all__ = ["EXACT_IN_FLOAT", "Reader", "Sheet"]
 
-RECORD_FIELDS = ("data", "items", "results", "records", "value", "values", "features")
 EXACT_IN_FLOAT = 2**53
 ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-SCALAR_FIELD = rb'\s*"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,'
-HEAD = re.compile(rb"\s*\{(?:%s)*\s*\"(%s)\"\s*:\s*\[" % (SCALAR_FIELD, "|".join(RECORD_FIELDS).encode()))
-BARE = re.compile(rb"\s*\[")
+MOST_LISTS = 8  # in a body that Arrow may read: records with lists in them are not flat
+LIST = "records"  # what the list is called in the document that Arrow reads
+MARK = "\ue000 and so on"  # stands for all records but the first
 READ_AS = {TIME: pa.string(), NUMBER: pa.float64(), CATEGORY: pa.string(), TEXT: pa.string()}
 
 
@@ -39,24 +41,35 @@ class Sheet:
         rows: How many records.
         columns: The records by field, each an Arrow array; None when `records` holds them.
         records: The records as Python values.
-        beside: The other fields of the body, where it is an object.
+        about: Where they were, and what stands around them.
+        is_text: Whether every value is text for want of types.
     """
 
     rows: int
     columns: Mapping[str, pa.Array] | None = None
     records: list[Any] = field(default_factory=list)
-    beside: Mapping[str, Any] = field(default_factory=dict)
+    about: About = field(default_factory=About)
+    is_text: bool = False
 
     def key(self, row: int) -> str | int | None:
         """The ``id`` of a record, where it has one that names it."""
-        if not self.rows:
-            return None
-        if self.columns is not None:
-            key = self.columns["id"][row].as_py() if "id" in self.columns else None
-        else:
-            record = self.records[row]
-            key = record.get("id") if isinstance(record, dict) else None
+        record = self.record(row) if self.rows else None
+        key = record.get("id") if isinstance(record, dict) else None
         return key if isinstance(key, str | int) and not isinstance(key, bool) else None
+
+    def record(self, row: int) -> Any:
+        """One record as a Python value."""
+        if self.columns is None:
+            return self.records[row]
+        return {name: column[row].as_py() for name, column in self.columns.items()}
+
+    @property
+    def mark(self) -> str:
+        """What tells this page from another, without reading all of it; "" for a page without records."""
+        if not self.rows:
+            return ""
+        records = [self.record(row) for row in (0, self.rows // 2, self.rows - 1)]
+        return repr([self.rows, *(sorted(r.items()) if isinstance(r, dict) else r for r in records)])
 
     def each(self) -> Iterator[Any]:
         """The records as Python values."""
@@ -69,18 +82,10 @@ class Sheet:
         """The records that a mask keeps."""
         kept = [record for record, wanted in zip(self.records, keep, strict=False) if wanted]
         if self.columns is None:
-            return Sheet(len(kept), None, kept, self.beside)
+            return Sheet(len(kept), None, kept, self.about, self.is_text)
         mask = pa.array(keep)
         columns = {name: column.filter(mask) for name, column in self.columns.items()}
-        return Sheet(pc.sum(mask).as_py() or 0, columns, [], self.beside)
-
-
-def records_of(body: Any) -> list[Any]:
-    """The records of a decoded body: a list, the list in an envelope, or the body itself as the one record."""
-    if isinstance(body, dict):
-        lists = (body[name] for name in RECORD_FIELDS if isinstance(body.get(name), list))
-        return next(lists, [body])
-    return body if isinstance(body, list) else [] if body is None else [body]
+        return Sheet(pc.sum(mask).as_py() or 0, columns, [], self.about)
 
 
 class Reader:
@@ -88,53 +93,79 @@ class Reader:
 
     Args:
         schema: The columns to expect: a documented field is read as what it is, never as what it looks like.
+        at: Where the records are, as a path of field names; "" to find them.
+        named: What is asked for: a list of that name is meant.
     """
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, at: str = "", named: str = "") -> None:
         self._fields = {column.name: READ_AS[column.dtype] for column in schema.columns}
         self._pinned = frozenset(self._fields)
+        self._where = {"at": at, "named": named}
 
-    def read(self, body: bytes) -> Sheet:
+    def read(self, body: bytes, kind: str = "") -> Sheet:
         """Read one body.
 
+        Args:
+            body: The body.
+            kind: Its content type, which only matters for CSV.
+
         Raises:
-            ValueError: It is not JSON.
+            ValueError: It is not JSON, JSON lines or CSV.
             RecursionError: It is nested beyond reason.
+            BadReplyError: The records are not where they were said to be.
         """
+        if "csv" in kind:
+            return _csv(body)
         return self._quickly(body) or self._exactly(body)
 
-    @staticmethod
-    def _exactly(body: bytes) -> Sheet:
-        data = json.loads(body) if body.strip() else None
-        records = records_of(data)
-        return Sheet(len(records), None, records, data if isinstance(data, dict) else {})
+    def _exactly(self, body: bytes) -> Sheet:
+        found = find(_decoded(body), **self._where)
+        return Sheet(len(found.records), None, found.records, found.about)
 
     def _quickly(self, body: bytes) -> Sheet | None:
         """The page as Arrow reads it; None when something about it is in doubt."""
-        name, document = _framed(body)
-        if not name or not (body.isascii() or is_utf8(body)):
-            return None
-        return self.read_flat(document, name)
+        flat = self.flat(body)
+        return self.read_flat(*flat) if flat else None
 
-    def read_flat(self, document: bytes, name: str = RECORD_FIELDS[0]) -> Sheet | None:
-        """Read a page known to be one flat object in UTF-8; None when something about it is in doubt.
+    def flat(self, body: bytes) -> tuple[bytes, Found] | None:
+        """The list of records in a body, and what is around it; None when it is not flat, or not in UTF-8."""
+        for start, end in _flat_lists(body):
+            if found := self._framed(body, start, end):
+                return (body[start:end], found) if body.isascii() or _is_utf8(body) else None
+        return None
+
+    def read_flat(self, text: bytes, found: Found) -> Sheet | None:
+        """Read a list known to be flat and in UTF-8; None when something about it is in doubt.
 
         Args:
-            document: The page.
-            name: The field that holds its list.
+            text: The list.
+            found: What is around it.
         """
         try:
-            table, named = self._parse(document, name)
+            table, named = self._parse(b'{"%s":%s}' % (LIST.encode(), text), LIST)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return None
-        beside = {field.name: field.type for field in table.schema if field.name != name}
-        if table.num_rows != 1 or not all(map(_is_sure, beside.values())) or not named:
+        if table.num_rows != 1 or not named:
             return None
-        records = table[name].combine_chunks().values
+        records = table[LIST].combine_chunks().values
         columns = self._columns(records, named)
-        if columns is None:
+        if columns is None or found.labels.keys() & columns.keys():
             return None
-        return Sheet(len(records), columns, [], {side: table[side][0].as_py() for side in beside})
+        labels = {name: pa.repeat(value, len(records)) for name, value in found.labels.items()}
+        is_text = [column.type == pa.string() for name, column in labels.items() if name in self._pinned]
+        if not all(is_text) or not all(map(_is_sure_column, labels.values())):
+            return None
+        return Sheet(len(records), labels | columns, [], found.about)
+
+    def _framed(self, body: bytes, start: int, end: int) -> Found | None:
+        """What stands around a list; None when it is not the list of the records."""
+        first = body[start + 1 : body.index(b"}", start) + 1]
+        frame = b'%s[%s,"%s"]%s' % (body[:start], first, MARK.encode(), body[end:])
+        try:
+            found = find(json.loads(frame), **self._where)
+        except ValueError:
+            return None
+        return found if found.as_sent and found.records[1:] == [MARK] else None
 
     def _parse(self, document: bytes, name: str) -> tuple[pa.Table, list[str]]:
         """The table of the document, and the fields its records have, in the order they came."""
@@ -169,18 +200,39 @@ class Reader:
         return columns
 
 
-def _framed(body: bytes) -> tuple[str, bytes]:
-    """The name of the list in a flat page, and the page as one JSON object; no name when it is not flat."""
-    shape = body.translate(None, ALL_BUT_BRACKETS).replace(b"{}", b"")
-    if shape == b"{[]}" and (head := HEAD.match(body)):
-        return head[1].decode(), body
-    if shape == b"[]" and BARE.match(body):
-        return RECORD_FIELDS[0], b'{"%s":%s}' % (RECORD_FIELDS[0].encode(), body)
-    return "", b""
+def _decoded(body: bytes) -> Any:
+    """JSON, or a JSON value a line."""
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        if error.msg != "Extra data" or b"\n" not in body.strip():
+            raise
+        return [json.loads(line) for line in body.splitlines() if line.strip()]
 
 
-def is_utf8(body: bytes) -> bool:
-    """Whether it is valid UTF-8."""
+def _csv(body: bytes) -> Sheet:
+    """Rows of text; an empty field is missing."""
+    text = body.decode("utf-8-sig")
+    lines = (line for line in io.StringIO(text, newline="") if not line.startswith("#"))  # InfluxDB's annotations
+    rows = [{name: v or None for name, v in row.items() if name} for row in csv.DictReader(lines, restkey="more")]
+    return Sheet(len(rows), None, rows, About("rows of CSV"), is_text=True)
+
+
+def _flat_lists(body: bytes) -> Iterator[tuple[int, int]]:
+    """Where lists of flat objects start and end, the longest first."""
+    places, start = [], -1
+    for _ in range(count if (count := body.count(b"[")) <= MOST_LISTS else 0):
+        start = body.index(b"[", start + 1)
+        places.append((start, body.find(b"]", start) + 1))
+    for start, end in sorted(places, key=lambda place: place[0] - place[1]):
+        shape = body[start:end].translate(None, ALL_BUT_BRACKETS)
+        if shape.startswith(b"[{") and shape.replace(b"{}", b"") == b"[]":
+            yield start, end
+
+
+def _is_utf8(body: bytes) -> bool:
     try:
         body.decode()
     except UnicodeDecodeError:

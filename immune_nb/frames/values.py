@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from immune_nb.frames.meaning import meant
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column
 from immune_nb.frames.sheets import EXACT_IN_FLOAT
 
@@ -23,7 +24,6 @@ __all__ = ["Chunk", "inferred", "pinned", "text_array"]
 Chunk = Any  # a pyarrow.Array, or a list of Python values where Arrow has no type for them
 INSTANT = pa.timestamp("us", "UTC")
 INT64 = range(-(2**63), 2**63)
-ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 FINER = re.compile(r"([.,]\d{6})(\d+)", re.ASCII)  # digits beyond the microsecond
 EPOCH_UNITS = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))  # below each bound, a number of these since 1970
 
@@ -124,44 +124,37 @@ def _as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def inferred(chunks: list[Chunk]) -> Chunk:
+def inferred(chunks: list[Chunk], name: str = "", *, is_text: bool = False) -> Chunk:
     """Values nobody documented, in the narrowest type that holds every one of them exactly.
 
     Args:
         chunks: The column in pieces; how it is cut makes no difference.
+        name: The field's name: numbers are instants only where it says so and their size agrees.
+        is_text: Whether the answer has no types, so that text may stand for numbers (CSV).
 
     Returns:
         An Arrow array, or a list where the values are of several kinds.
     """
     kinds = {chunk.type for chunk in chunks if not isinstance(chunk, list) and not pa.types.is_null(chunk.type)}
     if any(isinstance(chunk, list) for chunk in chunks) or len(kinds) > 1:
-        return _inferred_values([value for chunk in chunks for value in _as_list(chunk)])
-    if not kinds:
+        found = _inferred_values([value for chunk in chunks for value in _as_list(chunk)])
+    elif not kinds:
         return [None] * sum(map(len, chunks))
-    kind = kinds.pop()
-    array = pa.concat_arrays([chunk.cast(kind) for chunk in chunks])
-    return _maybe_times(array) if pa.types.is_string(kind) else array
+    else:
+        kind = kinds.pop()
+        found = pa.concat_arrays([chunk.cast(kind) for chunk in chunks])
+    return found if isinstance(found, list) else meant(found, name, is_text=is_text)
 
 
 def _as_list(chunk: Chunk) -> list[Any]:
     return chunk if isinstance(chunk, list) else chunk.to_pylist()
 
 
-def _maybe_times(texts: pa.Array) -> pa.Array:
-    """The instants, when each text is one; else the texts."""
-    pattern = f"^({ISO_TIME.pattern})$"
-    if not pc.all(pc.match_substring_regex(texts, pattern)).as_py():
-        return texts
-    instants, lost = _instants(texts)
-    return instants if not lost else texts
-
-
 def _inferred_values(values: list[Any]) -> Chunk:
     present = [value for value in values if value is not None]
     kinds = {type(value) for value in present}
     if kinds == {str}:
-        texts = text_array(values)
-        return texts if isinstance(texts, list) else _maybe_times(texts)
+        return text_array(values)
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
     if kinds == {int} and all(value in INT64 for value in present):

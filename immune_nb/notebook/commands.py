@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.error import UsageError
+
 from immune_nb.errors import NoCredentialsError, QueryError
+from immune_nb.hints import FORMS, Paging
 from immune_nb.profiles import IMMUNE
 
 from .audit import audit
@@ -52,7 +55,11 @@ def alerts(desk: Desk, request: Request) -> pd.DataFrame:
 
 def get(desk: Desk, request: Request) -> pd.DataFrame:
     """``%immune get``."""
-    return _asked(desk, request).get(str(request.words[0]), **_question(request))
+    records, paging = (request.text(name) or "" for name in HINTS)
+    if paging and not Paging.is_form(paging):
+        raise UsageError(f"--paging wants {FORMS}.")
+    question = _question(request, *HINTS)
+    return _asked(desk, request).get(str(request.words[0]), records=records, paging=paging, **question)
 
 
 def status(desk: Desk, request: Request) -> None:
@@ -145,6 +152,7 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
 }
 
 
+HINTS = ("records", "paging")
 OURS = frozenset({"self", "path"})  # names that Python takes before the API could
 
 
@@ -152,11 +160,11 @@ def _asked(desk: Desk, request: Request) -> Session:
     return session_for(desk, request.text("profile"))
 
 
-def _question(request: Request) -> dict[str, Any]:
+def _question(request: Request, *ours: str) -> dict[str, Any]:
     """The part of a line that goes to the session."""
     assert request.command is not None  # noqa: S101 - a line without one asks nothing
     asked = {option.key for option in request.command.options if option.asks}
-    for name in OURS & request.filters.keys():
+    for name in (OURS | {*ours}) & request.filters.keys():
         raise QueryError(f"{name}=… cannot be a filter here.", hint=f"Write it in the path: get '/…?{name}=…'.")
     return {**request.filters, **{key: value for key, value in request.options.items() if key in asked}}
 

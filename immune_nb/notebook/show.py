@@ -31,6 +31,8 @@ VERBOSE = (
     "duplicates",
     "outside",
     "coerced",
+    "detected",
+    "units",
     "versions",
 )
 

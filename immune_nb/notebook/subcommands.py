@@ -100,9 +100,16 @@ COMMANDS: tuple[Command, ...] = (
         "PATH",
         1,
         1,
-        options=QUERY,
+        options=(
+            Option("--records", "where the records are, e.g. data.items, when they are not found", "FIELD"),
+            Option("--paging", "how the list pages, e.g. page=p, when that is not found", "FORM"),
+            *QUERY,
+        ),
         filters=True,
-        examples=("df = %immune get /predictions equipment_id=pump_001",),
+        examples=(
+            "df = %immune get /predictions equipment_id=pump_001",
+            "df = %immune get /odd --records payload.rows --paging cursor=meta.next>after",
+        ),
     ),
     Command(
         "audit",

@@ -1,0 +1,156 @@
+"""From one page to the next, to an honest end.
+
+How a parameter is called is often a guess (`ways`). A guess that is wrong shows: the server refuses it, or sends a
+page that it sent before; then that page is dropped and the next guess has its turn. A list ends, with a
+reason, where no way is left, where a page or a step comes again, and where empty pages go on promising more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from immune_nb.fetch.links import StrayLinkError
+from immune_nb.fetch.pages import Page, Step
+from immune_nb.fetch.ways import LINKS, ZERO_BASED, Option, Stand, Way, goes_on, options
+from immune_nb.frames.names import CUTS, OFFSETS, PAGE_NUMBERS, POSITIONS, SHARES, plain
+from immune_nb.hints import Paging
+
+__all__ = ["Trail", "Turn", "onward"]
+
+NOT_UNDERSTOOD = "more pages, in a way not understood"
+PATIENCE = 3  # empty or repeated pages in a row that lead on, before it is enough
+
+
+@dataclass(frozen=True)
+class Trail:
+    """How far a list was followed.
+
+    Args:
+        start: The step it began with.
+        stated: How it pages, as a person says.
+        rows: Records so far.
+        pages: Pages so far.
+        way: How it was found to page.
+        asked: How the page under way was asked for; None for the first.
+        doubt: Other ways to ask for it.
+        promise: Why the list is not over, if none of them is right; ``end`` if it may be.
+        seen: Steps and pages so far, by what tells them apart.
+        idle: Pages in a row that brought nothing.
+        longest: Records of the first page.
+        is_zero_based: Whether pages are numbered from zero.
+    """
+
+    start: Step
+    stated: Paging | None = None
+    rows: int = 0
+    pages: int = 0
+    way: Way | None = None
+    asked: Option | None = None
+    doubt: tuple[Option, ...] = ()
+    promise: str = "end"
+    seen: frozenset[str] = frozenset()
+    idle: int = 0
+    longest: int = 0
+    is_zero_based: bool = False
+
+    @property
+    def step(self) -> Step:
+        """The page under way."""
+        return self.asked.step if self.asked else self.start
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether a stated total counts what the question asks for: not where it asks for a part of a list."""
+        return not any(plain(name) in POSITIONS | SHARES for name, _ in self.start.pairs)
+
+    def otherwise(self) -> Trail | None:
+        """The same page, asked for in the next way; None when no way is left."""
+        if not self.doubt:
+            return None
+        return replace(self, asked=self.doubt[0], doubt=self.doubt[1:], seen=self.seen | {self.step.name})
+
+    def past(self, page: Page, *, again: bool) -> Trail:
+        """With a page taken in, or one that had come before."""
+        number, rows = page.signs.first(PAGE_NUMBERS, lambda value: type(value) is int), page.sheet.rows
+        trail = replace(
+            self,
+            rows=self.rows + (0 if again else rows),
+            pages=self.pages + 1,
+            way=self.asked.way if self.asked else None,
+            doubt=(),
+            seen=self.seen | {self.step.name, page.sheet.mark} - {""},
+            idle=self.idle + 1 if again or not rows else 0,
+        )
+        if self.pages:
+            return trail
+        by_name = number is not None and number.value and not self.counts_all and plain(number.name) in ZERO_BASED
+        zero = bool(number is not None and number.value == 0) or bool(by_name)
+        return replace(trail, longest=rows, is_zero_based=zero)
+
+
+class Turn(NamedTuple):
+    """What follows from a page.
+
+    Attributes:
+        trail: How to go on; its step is the next page. None when the list ends.
+        why: ``end``, or what is wrong.
+        is_new: Whether the page's records are to be kept: not where they came before.
+        way: How the list pages, as far as is known.
+        fault: What the service says is wrong with the page's records.
+    """
+
+    trail: Trail | None
+    why: str = "end"
+    is_new: bool = True
+    way: Way | None = None
+    fault: str = ""
+
+
+def onward(page: Page, trail: Trail) -> Turn:
+    """What follows from a page.
+
+    Args:
+        page: The page that came.
+        trail: How far the list was followed before.
+    """
+    again = page.sheet.mark in trail.seen
+    if trail.asked and not trail.way and _is_wrong(page, trail.asked, again=again):
+        other = trail.otherwise()
+        return Turn(other, "end" if other else trail.promise, is_new=False)
+    here = trail.past(page, again=again)
+    stand = Stand(page, here.start, here.rows, here.pages, here.way, here.stated, here.is_zero_based, here.longest)
+    try:
+        found = options(stand)
+    except StrayLinkError as stray:
+        return Turn(None, str(stray), not again, here.way, page.signs.fault)
+    new = tuple(option for option in found if option.step.name not in here.seen)
+    promise = _promise(stand)
+    if not new or here.idle >= PATIENCE:
+        why = "a cursor that repeats" if found and not new else "the same page again" if found and again else promise
+        is_empty = why == NOT_UNDERSTOOD and not page.sheet.rows
+        return Turn(
+            None, "an empty page that promises more" if is_empty else why, not again, here.way, page.signs.fault
+        )
+    ahead = replace(here, asked=new[0], doubt=new[1:], promise=promise)
+    return Turn(ahead, "end", not again, here.way or new[0].way, page.signs.fault)
+
+
+def _is_wrong(page: Page, asked: Option, *, again: bool) -> bool:
+    """Whether a page is not the one that was asked for, so that the way was guessed wrong."""
+    if asked.way.kind in LINKS:
+        return False  # which says itself what to ask
+    if again or not page.sheet.rows:
+        return again or (not asked.way.is_sure and asked.expects is None)
+    stated = page.signs.number(PAGE_NUMBERS if asked.way.kind == "page number" else OFFSETS)
+    return None not in (asked.expects, stated) and stated != asked.expects
+
+
+def _promise(stand: Stand) -> str:
+    """What to say of a list that goes on and cannot be followed; ``end`` where nothing but a count says so."""
+    signs = stand.page.signs
+    more, token = signs.more, signs.token
+    if more and more.value and plain(more.name) in CUTS:
+        return f"the service says {more.name}"
+    promised = more.value if more else token or (stand.page.total is None and goes_on(stand))
+    return NOT_UNDERSTOOD if promised else "end"

@@ -1,0 +1,261 @@
+"""The ways in which the next page might be asked for, the surest first, from what a page says.
+
+Each way is a function that gives the options it sees; the first that sees any is taken. An option names the parameter
+it guesses, so that a list which was found to page that way goes on that way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from immune_nb.fetch.client import Params
+from immune_nb.fetch.links import address, header_links, missing_from, next_in_body
+from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
+from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, TOKENS, plain
+from immune_nb.hints import Paging
+
+__all__ = ["LINKS", "ZERO_BASED", "Option", "Stand", "Way", "goes_on", "options"]
+
+PAGE_PARAMS = ("page", "pageNumber", "page_number", "pageNo", "pageIndex", "p", "page[number]", "_page")
+OFFSET_PARAMS = ("offset", "skip", "$skip", "start", "from", "startIndex", "startAt", "resultOffset")
+ID_PARAMS = ("starting_after", "after", "since_id")
+ZERO_BASED = frozenset({"number", "pageindex"})  # what Spring and .NET count from zero
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a list pages.
+
+    Args:
+        kind: In words.
+        param: The query parameter that asks for a page.
+        base: What is added to the number of pages, or of rows, to ask for the next.
+        is_sure: Whether the answer says so, and nothing is guessed but the name of `param`.
+    """
+
+    kind: str
+    param: str = ""
+    base: int = 0
+    is_sure: bool = True
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to ask for the next page.
+
+    Args:
+        way: How.
+        step: What to ask.
+        expects: The number that the answer should state, where it states one.
+    """
+
+    way: Way
+    step: Step
+    expects: int | None = None
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where one stands in a list.
+
+    Args:
+        page: The page that came.
+        start: The step the list began with, whose parameters hold for every page.
+        rows: Records so far.
+        pages: Pages so far.
+        way: How the list was found to page.
+        stated: How it pages, as a person says.
+        is_zero_based: Whether pages are numbered from zero.
+        longest: Records of the first page.
+    """
+
+    page: Page
+    start: Step
+    rows: int
+    pages: int
+    way: Way | None = None
+    stated: Paging | None = None
+    is_zero_based: bool = False
+    longest: int = 0
+    given: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "given", dict(self.start.pairs))
+
+    def asking(self, param: str, value: object) -> Step:
+        """The step with a parameter that says which page, in place of all others that do."""
+        params = {n: v for n, v in self.start.params.items() if plain(n) not in POSITIONS or n == param}
+        return Step(self.start.path, {**params, param: str(value)})
+
+    def first_of(self, names: Iterable[str]) -> list[str]:
+        """Names of parameters, the one that was used in the question first."""
+        ordered = list(dict.fromkeys(names))
+        return sorted(ordered, key=lambda name: name not in self.given)
+
+
+def goes_on(stand: Stand) -> bool | None:
+    """Whether there is more, as the page's counts and flags say; None when they say nothing."""
+    page, signs = stand.page, stand.page.signs
+    if more := signs.more:
+        return bool(more.value)
+    if signs.is_over:
+        return False
+    number, count = signs.number(PAGE_NUMBERS), signs.number(PAGE_COUNTS)
+    if number is not None and count is not None:
+        return number + stand.is_zero_based < count
+    if page.total is not None:
+        return _offset_of(stand) + stand.rows < page.total
+    size = signs.number(PAGE_SIZES)
+    if size and (number is not None or signs.number(OFFSETS) is not None):
+        return page.sheet.rows >= size
+    return None
+
+
+def options(stand: Stand) -> list[Option]:
+    """What to ask next, the best first; none when the list is over, or no way is seen.
+
+    Raises:
+        StrayLinkError: The page has a link that is not followed.
+    """
+    if stand.stated:
+        return list(_stated(stand, stand.stated))
+    if not stand.page.sheet.about.is_list or ((more := stand.page.signs.more) and not more.value):
+        return []
+    if stand.way and stand.way.kind in COUNTED:
+        return list(_counted(stand, stand.way)) if goes_on(stand) else []
+    ways: Sequence[Callable[[Stand], Iterator[Option]]] = (_links, _tokens, _numbers, _offsets, _guesses)
+    return next((found for way in ways if (found := list(way(stand)))), [])
+
+
+def _links(stand: Stand) -> Iterator[Option]:
+    """A next link: with what we asked for and it leaves out, or as it stands where that is refused."""
+    if link := next_in_body(stand.page.signs):
+        yield from _link("next link in body", link, stand)
+        return
+    for link, pairs in header_links(stand.page.reply.headers.get("link", "")):
+        if "next" in pairs.get("rel", "").lower().split() and "anchor" not in pairs:
+            yield from _link("Link header", link, stand)
+            return
+
+
+def _link(kind: str, link: str, stand: Stand) -> Iterator[Option]:
+    url = address(link, stand.page.reply.url)
+    mended, missing = missing_from(url, stand.start.pairs)
+    yield Option(Way(kind), Step(mended, missing))
+    if missing:
+        yield Option(Way(kind), Step(mended, {}))
+
+
+def _tokens(stand: Stand) -> Iterator[Option]:
+    """A token in the body or a header, under the parameters that usually go with a field of its name."""
+    token = stand.page.signs.token
+    if token is None:
+        return
+    value = json.dumps(token.value) if isinstance(token.value, dict) else token.value
+    if stand.way:
+        params: Sequence[str] = (stand.way.param,)
+    else:
+        skips = value == stand.rows  # a number that says how many records to skip
+        known = sorted(TOKENS[plain(token.name)], key=lambda name: skips and name not in OFFSET_PARAMS)
+        params = stand.first_of([*known, token.name])
+    for param in params:
+        yield Option(Way(f"token {token.name}", param), stand.asking(param, value))
+
+
+def _numbers(stand: Stand) -> Iterator[Option]:
+    """The answer states its page's number; some servers count otherwise in parameters than in answers."""
+    number = stand.page.signs.number(PAGE_NUMBERS)
+    if number is None or not goes_on(stand):
+        return
+    following = [(param, number + 1) for param in stand.first_of(PAGE_PARAMS)]
+    shifted = [("page", number + 2), ("page", number)]
+    for param, value in (*following, *(pair for pair in shifted if pair[1])):
+        yield Option(Way("page number", param, value - stand.pages), stand.asking(param, value), number + 1)
+
+
+def _offsets(stand: Stand) -> Iterator[Option]:
+    """The answer states how many records it skipped."""
+    said = stand.page.signs.first(OFFSETS, lambda value: str(value) in {"0", "1", *stand.given.values()})
+    if said is None or not goes_on(stand):
+        return
+    base = int(said.value)
+    for param in stand.first_of([said.name, *OFFSET_PARAMS]):
+        value = base + stand.rows
+        yield Option(Way("offset", param, base), stand.asking(param, value), value)
+
+
+def _guesses(stand: Stand) -> Iterator[Option]:
+    """More is promised, and how to ask for it is not: the last record's id, then what is usual."""
+    sheet, more = stand.page.sheet, stand.page.signs.more
+    if not goes_on(stand) or not sheet.rows:
+        return
+    backwards = "ending_before" in stand.given
+    key = sheet.key(0 if backwards else -1)
+    if more and key is not None:
+        for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS):
+            yield _after(stand, Way("id of the last record", param, is_sure=not number), key)
+    style = "resultOffset" if more and plain(more.name) == "exceededtransferlimit" else _style(stand.page)
+    for param in dict.fromkeys((style, *stand.first_of(OFFSET_PARAMS))):
+        base = int(text) if (text := stand.given.get(param, "0")).isdecimal() else 0
+        yield Option(Way("offset", param, base, is_sure=False), stand.asking(param, base + stand.rows))
+    for param, value in (("page", 1), ("page", 2), ("_page", 2), ("pageNumber", 2)):
+        yield Option(Way("page number", param, value - 1, is_sure=False), stand.asking(param, value))
+
+
+def _style(page: Page) -> str:
+    """The offset's name in a family of servers that the answer shows."""
+    names = set(chain.from_iterable(page.sheet.about.asides))
+    if any(name.startswith(("@odata", "odata", "@iot")) for name in names):
+        return "$skip"
+    return "from" if "_shards" in names else OFFSET_PARAMS[0]
+
+
+def _after(stand: Stand, way: Way, key: str | int) -> Option:
+    """The documented cursor, with the documented size of a page where the question has none."""
+    step = stand.asking(way.param, key)
+    params: Params = {"limit": str(PAGE_SIZE), **step.params} if way.param in DOCUMENTED else step.params
+    return Option(way, Step(step.path, params))
+
+
+def _counted(stand: Stand, way: Way) -> Iterator[Option]:
+    """The next step of a way that was found to work."""
+    match way.kind:
+        case "page number":
+            yield Option(way, stand.asking(way.param, way.base + stand.pages))
+        case "offset":
+            yield Option(way, stand.asking(way.param, way.base + stand.rows))
+        case _:
+            key = stand.page.sheet.key(0 if way.param == "ending_before" else -1)
+            if key is not None:
+                yield _after(stand, way, key)
+
+
+def _stated(stand: Stand, paging: Paging) -> Iterator[Option]:
+    """As a person says that the list pages: until its counts say the end, or a page is short or empty."""
+    signs, rows = stand.page.signs, stand.page.sheet.rows
+    if paging.kind == "link":
+        value = signs.at(paging.field) if paging.field else None
+        yield from _link("link, as stated", value, stand) if isinstance(value, str) and value else ()
+        yield from _links(stand) if not paging.field else ()
+    elif paging.kind == "cursor" and (value := signs.at(paging.field)):
+        yield Option(Way("cursor, as stated", paging.param), stand.asking(paging.param, value))
+    elif paging.kind in STATED and rows and goes_on(stand) is not False and rows >= stand.longest:
+        begin = stand.given.get(paging.param, "")
+        number = signs.number(PAGE_NUMBERS)
+        base = int(begin) if begin.isdecimal() else 1 if paging.kind == "page" and number != stand.pages - 1 else 0
+        yield from _counted(stand, Way(STATED[paging.kind], paging.param, base))
+
+
+def _offset_of(stand: Stand) -> int:
+    """Records before the first page, where the question skipped some."""
+    given = [value for name, value in stand.given.items() if plain(name) in OFFSETS and value.isdecimal()]
+    return int(given[0]) if given and len(given[0]) < 10 else 0  # noqa: PLR2004 - longer ones are instants
+
+
+LINKS = frozenset({"next link in body", "Link header", "link, as stated"})
+DOCUMENTED = frozenset({"starting_after", "ending_before"})
+STATED = {"page": "page number", "offset": "offset", "id": "id of the last record"}
+COUNTED = frozenset(STATED.values())
