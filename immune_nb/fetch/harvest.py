@@ -8,6 +8,7 @@ windows brought is dropped and the list is followed by its cursor, from where wi
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -109,9 +110,13 @@ class Harvest:
         return bool(again)
 
     def _reap(self, errands: Sequence[_Errand]) -> list[Crop]:
-        Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell).run(errands)
-        while not self._unread.is_done():  # when it was broken off
-            self._read()
+        crew = Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell)
+        try:
+            crew.run(errands)
+        finally:
+            while not self._unread.is_done():  # when it was broken off
+                with contextlib.suppress(ImmuneError):
+                    self._read()
         for of, crop in enumerate(self.crops):
             if crop.awaited:
                 crop.stop("pages that were not fetched any more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from immune_nb.frames.envelopes import About
@@ -83,7 +84,7 @@ class Signs:
         said = self.first(names, lambda value: _whole(value) is not None)
         return _whole(said.value) if said else None
 
-    @property
+    @cached_property
     def more(self) -> Said | None:
         """The field that says whether there is more, with True or False for its value."""
         for names, is_more in ((MORE, True), (LAST, False)):
@@ -97,7 +98,7 @@ class Signs:
         fields = [said.value for place in self._places for name, said in place.items() if name in STRONG]
         return bool(fields) and not any(fields)
 
-    @property
+    @cached_property
     def total(self) -> int | None:
         """How many records the list has, as the service states it."""
         if not self._about.counts:
@@ -111,7 +112,7 @@ class Signs:
         span = RANGE.match(self._headers.get("content-range", "")) if self._about.is_list else None
         return int(span[1]) if span else None
 
-    @property
+    @cached_property
     def token(self) -> Said | None:
         """A token for the next page, and where it is from."""
         strong = tuple(name for name in TOKENS if name not in WEAK_TOKENS)

@@ -54,6 +54,7 @@ def watched(shell: Any, request: Request) -> Iterator[Progress | None]:
         file=cast("TextIO", _Pane()) if in_notebook(shell) else sys.stderr,
         ncols=WIDEST if in_notebook(shell) else min(WIDEST, shutil.get_terminal_size().columns - 1),
         nrows=20,
+        ascii=False,
         bar_format=UNKNOWN,
     )
     try:
