@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from immune_nb.auth.secrets import Secret
     from immune_nb.pending import PendingLogin
     from immune_nb.session import Session
+    from immune_nb.webhooks import verify_webhook
 
 __all__ = [
     "IIINIT",
@@ -58,6 +59,7 @@ __all__ = [
     "UnreachableError",
     "connect",
     "current",
+    "verify_webhook",
 ]
 
 
@@ -135,6 +137,10 @@ def __getattr__(name: str) -> Any:
         from immune_nb.pending import PendingLogin
 
         return PendingLogin
+    if name == "verify_webhook":
+        from immune_nb.webhooks import verify_webhook
+
+        return verify_webhook
     if name == "Secret":
         from immune_nb.auth.secrets import Secret
 

@@ -15,6 +15,7 @@ from immune_nb.profiles import Profile
 if TYPE_CHECKING:
     import pandas as pd
 
+    from immune_nb.answers import Manner, Question
     from immune_nb.frames.schemas import Schema
 
 __all__ = ["Anywhere"]
@@ -109,10 +110,15 @@ class Anywhere:
         Source:
             Any endpoint
         """
-        if self.profile.read_only and method.upper() not in SAFE_METHODS:
-            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
+        if method.upper() not in SAFE_METHODS:
+            self.refuse_if_read_only(method)
         sent = None if form is None else as_params(form)
         return self._client.send(method, path, params=as_params(params or {}), json=json, form=sent)
+
+    def refuse_if_read_only(self, method: str) -> None:
+        """Raise `QueryError` when the profile is marked read-only, as every request does that changes something."""
+        if self.profile.read_only:
+            raise QueryError(f"Profile {self.profile.name!r} is read-only: no {method.upper()}.")
 
     def _answer(
         self,
@@ -124,8 +130,13 @@ class Anywhere:
         partial: bool,
         hints: Hints = NOTHING_KNOWN,
     ) -> pd.DataFrame:
-        from immune_nb.answers import Manner, Question, answer
+        from immune_nb.answers import Manner, Question
 
         question = Question(path, schema, tuple(each), limit, hints=hints.over(self.profile.hints))
-        manner = Manner(self.profile.name, self._account, self._clock, partial=partial)
+        return self._put(question, Manner(self.profile.name, self._account, self._clock, partial=partial))
+
+    def _put(self, question: Question, manner: Manner) -> pd.DataFrame:
+        """Put a question to the service: the one place where all of them come through."""
+        from immune_nb.answers import answer
+
         return answer(question, self._client, manner)

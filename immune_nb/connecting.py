@@ -9,7 +9,7 @@ from functools import partial
 
 from immune_nb.auth.chain import Credentials, find_credentials
 from immune_nb.auth.secrets import Secret
-from immune_nb.errors import ImmuneError
+from immune_nb.errors import ImmuneError, LoginError
 from immune_nb.profiles import Profile, find_profile
 from immune_nb.session import Session
 
@@ -72,8 +72,10 @@ def connect(
         session.verify()
         if remember:
             session.remember()
-    except BaseException:
+    except BaseException as error:
         session.close()
+        if who.is_remembered and isinstance(error, LoginError):  # else the next login finds it again
+            error.hint = f"Forget it: %immune logout --profile {where.name}. Then log in again."
         raise
     return session
 

@@ -12,7 +12,8 @@ ImmuneError
     ├── UnreachableError     no answer at all, or only server errors, after every attempt
     ├── RateLimitedError     told to wait longer than we may; `.retry_after` in seconds
     ├── BadReplyError        an answer arrived that is not what the API promises
-    └── IncompleteError      some rows did not arrive; `.frame` holds those that did
+    └── IncompleteError      some rows did not arrive, or were not taken; `.frame` holds those that did, or what
+                             became of each
 ```
 
 A message names what was wrong and never carries a header, a body or a query string of ours; `hint` is the
@@ -90,15 +91,25 @@ class QueryError(ImmuneError):
 
     Attributes:
         status: HTTP status of the service's answer; None when nothing was sent.
+        faults: Everything that is wrong with a table of rows, where the message names the first of it only.
     """
 
-    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", status: int | None = None, faults: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.faults = faults
 
 
 class ServiceError(ImmuneError):
-    """The service did not give the answer it promises."""
+    """The service did not give the answer it promises.
+
+    Attributes:
+        reached: Whether the request may have reached the service, and so may have done what it asks.
+    """
+
+    reached = True
 
 
 class UnreachableError(ServiceError):
@@ -136,10 +147,11 @@ class BadReplyError(ServiceError):
 
 
 class IncompleteError(ServiceError):
-    """Some rows did not arrive.
+    """Some rows did not arrive; or, of rows that were sent, some were not taken.
 
     Attributes:
-        frame: The rows that did, a `pandas.DataFrame` whose receipt says ``complete: False``.
+        frame: The rows that arrived, or what became of each row that was to be sent: a `pandas.DataFrame` whose
+            receipt says ``complete: False``.
     """
 
     def __init__(self, message: str, *, hint: str = "", frame: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
@@ -112,5 +113,6 @@ class PendingLogin:
 
     def _session(self, token: Token) -> Session:
         self._sign_in.cancel()
+        token = token if token.account else replace(token, account=self._client.account_of(token))
         who = Credentials(self.method, token=token, client_id=self._client.client_id, sign_in=self.method)
         return Session(self.profile, who, client=self._client)

@@ -18,7 +18,6 @@ it gives::
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
@@ -26,8 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from .addresses import KeyPlace, check_url, is_loopback
 from .errors import ConfigError
 from .hints import Hints
 
@@ -53,54 +52,13 @@ DEFAULT_PATHS: Mapping[str, str] = {
 }
 CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body"}
 CLIENT_AUTH |= {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
+OAUTH_FIELDS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type", "redirect_uri"})
+OAUTH_FIELDS |= {"code", "code_challenge", "code_challenge_method", "code_verifier", "nonce", "state", "scope"}
+OAUTH_FIELDS |= {"device_code", "grant_type", "response_type", "response_mode", "refresh_token", "resource"}
+OAUTH_FIELDS |= {"username", "password", "token"}  # what a login sets itself, and what no file should hold
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
 SECRET_FIELDS = frozenset({"api_key", "token", "access_token", "client_secret", "refresh_token", "password"})
 SECRET_FIELDS |= {"key", "secret"}
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
-    if host is None or host.lower() == "localhost":
-        return host is not None
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def check_url(label: str, url: str | None) -> None:
-    """Raise ConfigError unless `url`, called `label`, is a whole https address, or http on loopback; None passes."""
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except (ValueError, AttributeError):
-        raise ConfigError(f"{label} is not a URL.") from None
-    if parts.username or parts.password:
-        raise ConfigError(f"{label} holds a user name or password.", hint="Log in instead.")
-    if parts.scheme not in ("https", "http") or not host or parts.fragment:
-        raise ConfigError(f"{label} is {url!r}.", hint="Write https://host/path.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigError(f"{label} is plain http: {url!r}.", hint="Use https; http is for loopback only.")
-
-
-@dataclass(frozen=True)
-class KeyPlace:
-    """Where an API key goes: a header or a query parameter, and the text around it."""
-
-    name: str
-    template: str = "{key}"
-    in_query: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> KeyPlace:
-        """Read ``"Authorization: ApiKey {key}"``, ``"X-API-Key: {key}"`` or ``"?api_key={key}"``."""
-        match = re.fullmatch(r"\?([\w.-]+)=\{key\}|([\w-]+):\s*([\x21-\x7e ]*\{key\}[\x21-\x7e ]*)", text)
-        if match is None:
-            raise ConfigError(f"api_key_in is {text!r}.", hint='Write "Header-Name: {key}" or "?parameter={key}".')
-        query, header, template = match.groups()
-        return cls(query, in_query=True) if query else cls(header, template)
 
 
 @dataclass(frozen=True)
@@ -115,9 +73,12 @@ class Profile:
         authorize_url: OAuth authorization endpoint (RFC 6749 3.1).
         device_url: Device authorization endpoint (RFC 8628 3.1).
         revoke_url: Revocation endpoint (RFC 7009).
-        redirect_uri: Redirect URI as registered, when the server wants a fixed one.
+        redirect_uri: Redirect URI as registered, when the server wants a fixed one. ``{server}`` in it is the address
+            of a JupyterHub user's server, and ``{port}`` a free port:
+            ``{server}/proxy/{port}/callback`` leads through jupyter-server-proxy where that is, else to loopback.
         scopes: Scopes to ask for.
         resources: APIs the token is for (RFC 8707), where the server serves several.
+        auth_params: What else to send when a token is asked for, such as the ``audience`` that some servers want.
         client_id: OAuth client id, where it is no secret and the same for everybody.
         client_auth: How the client secret reaches the token endpoint (RFC 6749 2.3.1): ``basic``, ``body``,
             or ``auto``: Basic first, the body when that is refused.
@@ -130,6 +91,9 @@ class Profile:
         records: Where an answer has its records, as a path of field names (``data.items``), if that is not found out.
         paging: How lists page, as `immune_nb.hints` writes it (``page=p``), if that is not found out.
         read_only: Refuse requests that change something.
+        catalog: Where the OpenAPI document is: a path on the API, a URL on its origin, a file (``lab.json``,
+            ``~/lab.json``, ``file:/srv/lab.json``), or ``immune`` for the one in this package. None: the usual places
+            on the API's origin are tried, once somebody asks what there is.
         cache: Keep readings of the past on this machine, unless a query says otherwise.
 
     Raises:
@@ -146,6 +110,7 @@ class Profile:
     redirect_uri: str | None = None
     scopes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    auth_params: Mapping[str, str] = field(default_factory=dict, hash=False)
     client_id: str | None = None
     client_auth: str = "auto"
     api_key_in: str = "Authorization: ApiKey {key}"
@@ -155,6 +120,7 @@ class Profile:
     records: str = ""
     paging: str = ""
     read_only: bool = False
+    catalog: str | None = None
     cache: bool = False
 
     def __post_init__(self) -> None:
@@ -170,7 +136,12 @@ class Profile:
             words: object = getattr(self, name)  # TOML and people write "read write" too
             self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
         self._set("paths", {**DEFAULT_PATHS, **self.paths})
+        self._set("auth_params", _auth_params(self.name, self.auth_params))
         KeyPlace.parse(self.api_key_in)
+        if self.catalog is not None and not (isinstance(self.catalog, str) and self.catalog.strip()):
+            raise ConfigError(f"{self.name}.catalog is {self.catalog!r}.", hint="Give a path, a URL or a file.")
+        if self.catalog and re.match(r"https?://", self.catalog):
+            check_url(f"{self.name}.catalog", self.catalog)
         Hints.parse(self.records, self.paging)
 
     def _set(self, name: str, value: object) -> None:
@@ -191,6 +162,22 @@ class Profile:
         """`api_key_in`, read."""
         return KeyPlace.parse(self.api_key_in)
 
+    @property
+    def catalog_file(self) -> Path | None:
+        """The file that `catalog` names; None when it names something else."""
+        if self.catalog is None or self.catalog == "immune" or re.match(r"/|https?://", self.catalog):
+            return None
+        return Path(self.catalog.removeprefix("file:")).expanduser()
+
+
+def _auth_params(name: str, given: object) -> dict[str, str]:
+    """What a profile adds to requests for a token, checked."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{name}.auth_params is no table.", hint='Write auth_params = { audience = "…" }.')
+    for own in OAUTH_FIELDS & given.keys():
+        raise ConfigError(f"{name}.auth_params sets {own!r}.", hint="The login sets that itself; leave it out.")
+    return {str(key): str(value) for key, value in given.items()}
+
 
 IMMUNE = Profile(
     name="immune",
@@ -198,6 +185,7 @@ IMMUNE = Profile(
     token_url="https://auth.immune.dev/oauth/token",  # noqa: S106 - an address
     client_auth="body",
     check="/sensors",
+    catalog="immune",
 )
 IIINIT = Profile(
     name="iiniit",
@@ -212,6 +200,7 @@ SANDBOX = Profile(
     base_url="http://127.0.0.1:8765/v1",
     token_url="http://127.0.0.1:8765/oauth/token",  # noqa: S106 - an address
     check="/sensors",
+    catalog="immune",
 )
 
 
@@ -240,8 +229,12 @@ def load_profiles(environ: Mapping[str, str] | None = None) -> dict[str, Profile
     """
     env = os.environ if environ is None else environ
     profiles = {p.name: p for p in (IMMUNE, IIINIT, SANDBOX)}
-    for name, table in _tables(config_file(env)).items():
-        profiles[name] = _from_table(name, table, profiles.get(name))
+    file = config_file(env)
+    for name, table in _tables(file).items():
+        found = _from_table(name, table, profiles.get(name))
+        if (beside := found.catalog_file) and not beside.is_absolute():
+            found = replace(found, catalog=f"file:{file.parent / beside}")
+        profiles[name] = found
     return {name: _moved(profile, env) for name, profile in profiles.items()}
 
 

@@ -115,7 +115,7 @@ class Queries(Anywhere):
         Source:
             ``GET /readings`` (api-contract 1.3, 1.4)
         """
-        from immune_nb.answers import Manner, Question, answer, answer_to
+        from immune_nb.answers import Manner, Question, answer_to
         from immune_nb.fetch.stock import shelf_of
         from immune_nb.frames.instants import time_range, to_api
         from immune_nb.frames.schemas import READINGS
@@ -129,7 +129,7 @@ class Queries(Anywhere):
         shelf = shelf_of(self.profile, self._account, refresh=refresh) if keeps and to is None else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
         if to is None:
-            return answer(question, self._client, manner)
+            return self._put(question, manner)
         if wide or cache or refresh:
             raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")
         return cast("pd.DataFrame", answer_to(question, self._client, manner, to))

@@ -15,15 +15,16 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
 from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
+from immune_nb.outlook import Outlook
 from immune_nb.profiles import Profile
-from immune_nb.queries import Queries
 from immune_nb.status import Status, Usage
+from immune_nb.writes import Writes
 
 __all__ = ["Session"]
 
 
-class Session(Queries):
-    """One login to one API, and the questions it can ask. Threads may share it; processes may not.
+class Session(Outlook, Writes):
+    """One login to one API, and what it can ask and tell. Threads may share it; processes may not.
 
     Args:
         profile: Where.
@@ -200,6 +201,9 @@ class Session(Queries):
             self._close()
         return said
 
+    def _kind(self) -> str:
+        return self._login.credentials.method
+
     @property
     def _login(self) -> Login:
         if self._open is None:
@@ -215,8 +219,9 @@ class Session(Queries):
 
 
 def _account(login: Login) -> str:
-    token = login.keeper.token if login.keeper else None
-    return (token.account if token else "") or login.credentials.client_id
+    """Who is logged in, as far as that is known; where a client logs in for itself, the client."""
+    token, who = login.keeper.token if login.keeper else None, login.credentials
+    return (token.account if token else "") or ("" if who.sign_in else who.client_id)
 
 
 def _close(client: Client, login: Login) -> None:

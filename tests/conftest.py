@@ -22,7 +22,7 @@ from immune_nb.session import Session
 settings.register_profile("untimed", deadline=None)  # speed is for the benchmark
 settings.load_profile("untimed")
 REAL_PARTS = ("test_audit", "test_callback", "test_doctor", "test_faults", "test_history", "test_magic", "test_panel")
-REAL_PARTS += ("test_sandbox", "test_servers", "test_styles")
+REAL_PARTS += ("test_sandbox", "test_servers", "test_styles", "test_writes")
 REAL_PARTS += tuple(path.stem for path in (Path(__file__).parent / "gauntlet").glob("test_*.py"))
 CONTROL = httpx.Client(trust_env=False, verify=False)  # loopback: no proxy, and no certificates to load
 LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_URL", "_TOKEN_URL")

@@ -16,6 +16,7 @@ from immune_nb.notebook import manual
 from immune_nb.notebook.arguments import Request, parse
 from immune_nb.notebook.refusal import carries_secret
 from immune_nb.notebook.subcommands import COMMANDS
+from immune_nb.notebook.words import as_word
 
 NOON = datetime(2024, 1, 20, 12, tzinfo=UTC)
 IDS = ["vib_001", "temp_001"]
@@ -28,7 +29,17 @@ class Machine:
 
 def read(line: str) -> Request:
     """Parse a line in a small namespace."""
-    return parse(line, {"ids": IDS, "noon": NOON, "machine": Machine(), "empty": [], "_hidden": 1})
+    return parse(
+        line,
+        {
+            **dict.fromkeys(("frame", "open_alerts", "alert", "rule"), "a1"),
+            "ids": IDS,
+            "noon": NOON,
+            "machine": Machine(),
+            "empty": [],
+            "_hidden": 1,
+        },
+    )
 
 
 def refused(line: str) -> str:
@@ -312,3 +323,23 @@ def test_the_overview_lists_every_subcommand():
     assert read("").command is None
     assert read("--help").command is None
     assert read("readings --help").given("help")
+
+
+@given(st.text(min_size=1, max_size=12) | st.text(alphabet="{}[]$'\"\\;= -a", min_size=1, max_size=10))
+def test_text_from_elsewhere_is_quoted_so_that_it_stays_itself(text):
+    """Whatever a document offers, the line it is put on says just that, and evaluates nothing."""
+    word = as_word(text)
+    assume(word is not None)
+    assume(not carries_secret(f"get {word} x={word}"))
+    asked = parse(f"get {word} x={word}", {})
+    assert asked.words == (text,)
+    assert asked.filters == {"x": text}
+
+
+def test_simple_text_needs_no_quotes_and_some_cannot_be_said():
+    """Ids stay as they are; a brace beside a single quote, and what is not printable, has no form."""
+    assert as_word("vib_001") == "vib_001"
+    assert as_word("OFF ROAD") == "'OFF ROAD'"
+    assert as_word("it's $5") == '"it\'s $$5"'
+    assert as_word("'{x}'") is None
+    assert as_word("a\nb") is None

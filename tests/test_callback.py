@@ -1,8 +1,12 @@
 """The loopback listener: silent, for one answer, and deaf to everything else."""
 
 import http.client
+import re
 import socket
 import threading
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +16,15 @@ from immune_nb.auth.callback import Callback, answer_in
 from immune_nb.errors import ConfigError
 
 GOOD = "code=abc&state=right"
+
+
+@pytest.fixture(scope="module")
+def fuzzed():
+    """One listener for all the junk, and its port."""
+    made = Callback()
+    made.listen(lambda query: query == GOOD)
+    yield made, urlsplit(made.redirect_uri).port
+    made.close()
 
 
 @pytest.fixture
@@ -106,15 +119,55 @@ def test_the_first_valid_answer_wins(callback):
     assert sorted(statuses) == [200] + [404] * 7
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=200))
-def test_no_bytes_bring_it_down(callback, junk):
-    """A11: whatever is sent, it goes on listening."""
-    port = int(callback.redirect_uri.split(":")[2].split("/")[0])
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(junk)
+METHODS = st.sampled_from([b"GET", b"GET", b"GET", b"POST", b"HEAD", b"get", b"PRI", b""])
+PATHS = [b"/callback", b"//callback", b"/callback/", b"/callback#", b"http://127.0.0.1/callback", b"*", b"/"]
+FIELDS = [b"code=canary-c0de", b"state=right", b"state=wrong", b"state=", b"error=x", b"%", b";", b"\0", b"="]
+LINES = [b"Host: 127.0.0.1:PORT", b"Host: evil.example", b"Origin: null", b"Content-Length: -1", b"x", b":"]
+REQUESTS = st.builds(
+    lambda *parts: b"%b %b?%b %b\r\n%b\r\n\r\n" % parts,
+    METHODS,
+    st.one_of(st.sampled_from(PATHS), st.binary(max_size=20)),
+    st.one_of(st.lists(st.sampled_from(FIELDS), max_size=4).map(b"&".join), st.binary(max_size=40)),
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/9", b""]),
+    st.lists(st.sampled_from(LINES), max_size=3).map(b"\r\n".join),
+)
+
+
+@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.one_of(REQUESTS, st.binary(max_size=200)))
+def test_no_bytes_bring_it_down(fuzzed, junk):
+    """A11: thousands of requests, malformed or nearly right: none is taken, echoed or forwarded, none hangs."""
+    callback, port = fuzzed
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(junk.replace(b"PORT", str(port).encode()))
         connection.shutdown(socket.SHUT_WR)
-    assert get(callback, "/")[0].status == 404
+        said = b""
+        with suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                said += piece
+    assert b" 200 " not in said
+    assert b"canary" not in said
+    assert b"Location" not in said
+    assert callback.take() is None
+    assert time.monotonic() - began < 3
+
+
+def test_after_all_that_it_still_listens(fuzzed, capfd):
+    """A11: the listener that has met it all takes the right answer, and has printed nothing."""
+    callback, _ = fuzzed
+    assert get(callback, f"/callback?{GOOD}")[0].status == 200
+    assert callback.take(5) == GOOD
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_fuzz_can_tell():
+    """Positive control: the standard library's own listener echoes, and a listener that takes anything is seen."""
+    made = Callback()
+    made.listen(lambda query: True)
+    assert get(made, "/callback?code=canary-c0de")[0].status == 200
+    assert made.take(5) == "code=canary-c0de"
+    made.close()
 
 
 def test_a_fixed_port_is_taken_exactly_or_said_to_be_busy(callback):
@@ -128,12 +181,64 @@ def test_a_fixed_port_is_taken_exactly_or_said_to_be_busy(callback):
     again.close()
 
 
-@pytest.mark.parametrize("registered", ["http://127.0.0.1/cb", "http://localhost/cb"])
-def test_a_registered_address_without_a_port_gets_one(registered):
-    """RFC 8252 7.3: the path is kept, the port is ours."""
+@pytest.mark.parametrize(
+    ("registered", "pattern"),
+    [
+        ("http://127.0.0.1/cb", r"http://127\.0\.0\.1:\d+/cb"),
+        ("http://localhost/cb", r"http://localhost:\d+/cb"),
+        ("http://localhost", r"http://localhost:\d+"),
+        ("http://127.0.0.1:{port}/cb?x=1", r"http://127\.0\.0\.1:\d+/cb\?x=1"),
+        ("http://[::1]/cb", r"http://\[::1\]:\d+/cb"),
+    ],
+)
+def test_a_registered_address_without_a_port_gets_one(registered, pattern):
+    """RFC 8252 7.3: all of it is kept to the letter, and the port is ours."""
     made = Callback(registered)
-    assert made.redirect_uri.startswith("http://127.0.0.1:")
-    assert made.redirect_uri.endswith("/cb")
+    assert re.fullmatch(pattern, made.redirect_uri)
+    made.close()
+
+
+def test_a_registered_localhost_is_heard_by_either_address():
+    """A browser may take `localhost` for 127.0.0.1 or for [::1]: both are ours, and the name is the one let in."""
+    for host in ("127.0.0.1", "::1"):
+        made = Callback("http://localhost/cb")
+        made.listen(lambda query: query == GOOD)
+        port = urlsplit(made.redirect_uri).port
+        connection = http.client.HTTPConnection(host, port, timeout=10)
+        connection.request("GET", f"/cb?{GOOD}", headers={"Host": f"localhost:{port}"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert made.take(5) == GOOD
+        made.close()
+
+
+def test_a_squatter_of_the_other_localhost_is_noticed():
+    """A09: who holds [::1] at the registered port would get the code: the login is not begun; the control is free."""
+    with socket.socket(socket.AF_INET6) as squatter:
+        squatter.bind(("::1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        with pytest.raises(ConfigError, match="is taken"):
+            Callback(f"http://localhost:{port}/cb")
+        Callback(f"http://127.0.0.1:{port}/cb").close()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}, r"https://hub\.example/user/ada/proxy/\d+/cb"),
+        (
+            {"JUPYTERHUB_HOST": "https://ada.hub.example", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"},
+            r"https://ada\.hub\.example/user/ada/proxy/\d+/cb",
+        ),
+        ({"JUPYTERHUB_PUBLIC_URL": "", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}, r"http://127\.0\.0\.1:\d+/cb"),
+        ({}, r"http://127\.0\.0\.1:\d+/cb"),
+    ],
+)
+def test_one_address_for_hubs_and_laptops(environ, expected):
+    """`{server}/proxy/{port}/cb` leads through jupyter-server-proxy on a hub, and to loopback elsewhere."""
+    made = Callback("{server}/proxy/{port}/cb", environ)
+    assert re.fullmatch(expected, made.redirect_uri)
     made.close()
 
 
@@ -171,9 +276,10 @@ def test_the_way_through_a_hub(callback):
 
 def test_closing_before_or_after_listening_frees_the_port():
     """No thread and no socket stays."""
+    before = set(threading.enumerate())
     made = Callback()
     made.close()
-    made = Callback()
+    made = Callback("http://localhost/cb")
     made.listen(lambda query: True)
     made.close()
-    assert not [t for t in threading.enumerate() if "serve_forever" in t.name]
+    assert not [t for t in set(threading.enumerate()) - before if "serve_forever" in t.name]

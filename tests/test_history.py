@@ -79,6 +79,35 @@ def test_a_refused_secret_is_in_no_history(shell, line, capsys):
     assert not leaks(said.out + said.err, CANARY)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%immune post /login\nuser: ada\npassword: {}",
+        '%%immune patch /settings --form\n{{\n  "name": "x",\n  "api_key": "{}"\n}}',
+        "%%time\n%%immune put /x\nnote: {}",
+        "\n%%immune post /x\n- one\n- Authorization: Bearer {}",
+        "get_ipython().run_cell_magic('immune', 'post /x', 'token: {}')",
+    ],
+)
+def test_a_secret_in_a_cell_body_is_in_no_history(shell, cell, capsys):
+    """The body is refused before it is read, and neither kept nor repeated; the line above it is kept."""
+    for _ in range(5):
+        shell.run_cell(cell.format(CANARY), store_history=True)
+    assert leaky(shell) == []
+    assert HIDDEN in in_memory(shell)
+    said = capsys.readouterr()
+    assert "No secret belongs in the body of a cell" in said.out + said.err
+    assert not leaks(said.out + said.err, CANARY)
+    assert "immune" in shell.history_manager.input_hist_raw[-1] or "pass" in shell.history_manager.input_hist_raw[-1]
+
+
+def test_an_unguarded_cell_body_leaks(shell):
+    """Positive control: after `%unload_ext` the same body is found in memory and on disk."""
+    shell.run_cell("%unload_ext immune_nb", store_history=True)
+    shell.run_cell(f"%%immune post /login\npassword: {CANARY}", store_history=True)
+    assert leaky(shell) == ["memory", "disk"]
+
+
 def test_an_unguarded_shell_leaks(shell):
     """Positive control: L11 L12: after `%unload_ext` the same line is found in memory and on disk."""
     shell.run_cell("%unload_ext immune_nb", store_history=True)
@@ -129,6 +158,8 @@ def test_what_is_typed_wrong_is_not_repeated(shell, capsys):
         "immune = 'sk_' + name",
         "token = os.environ['X']\n%immune login --from env:TOKEN_OF_MINE",
         "%time x = 3 % immune_to(key='a')",
+        "%%immune post /alert-rules\nname: hot\nseverity: critical",
+        "token = get()\nprint(token)\n%immune sensors",
         "",
     ],
 )

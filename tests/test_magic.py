@@ -402,7 +402,7 @@ def test_help_is_shown_everywhere(shell):
 
 
 def test_a_cell_body_is_refused(shell):
-    """`%%immune` has no body to take yet, and says so in one line."""
+    """A subcommand that asks has no body to take, and says so in one line."""
     assert type(shell.fails("%%immune get /x\nbody")) is UsageError
 
 

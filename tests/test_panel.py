@@ -21,6 +21,7 @@ from immune_nb.notebook import ways_in
 from immune_nb.notebook.arguments import parse
 from immune_nb.notebook.attempts import Attempt
 from immune_nb.notebook.desk import Desk
+from immune_nb.notebook.explain import another_account
 from immune_nb.notebook.invitation import invitation_to
 from immune_nb.notebook.panel import LoginPanel, reader_note
 from immune_nb.profiles import IIINIT, IMMUNE, Profile
@@ -290,14 +291,16 @@ def test_a_login_by_key_ends_the_sign_in_to_the_same_profile(panel, desk, person
 
 
 def test_another_account_and_what_overrides_it_are_announced(panel, desk, person, monkeypatch):
-    """A login in another name, and one that the environment would override, are both said."""
+    """A login in another name, or in none that is told, and one that the environment would override, are all said."""
     client = {"do": "connect", "profile": "sandbox", "method": "client", "client_id": person.sandbox.client_id}
     panel.hear({**client, "secret": person.sandbox.client_secret})
     monkeypatch.setenv("SANDBOX_API_KEY", person.sandbox.api_key)
     person.begins(panel, "device")
     person.decides(panel, "approve")
-    account = desk.session().status().account
-    assert f"another account than before: {account}, not {person.sandbox.client_id}" in panel.notice["text"]
+    assert desk.session().status().account == ""  # the sandbox's tokens tell nothing
+    assert f"Before it was {person.sandbox.client_id}; this login does not say whose it is." in panel.notice["text"]
+    assert another_account("ann", "eve") == "This is another account than before: eve, not ann."
+    assert another_account("ann", "ann") == another_account("", "ann") == ""
     assert "The next plain %immune login takes environment: SANDBOX_API_KEY" in panel.notice["text"]
 
 

@@ -52,6 +52,18 @@ def test_a_table_with_a_builtin_name_changes_only_what_it_gives(configured):
     assert profile.token_url == im.IMMUNE.token_url
 
 
+def test_what_else_a_server_wants_is_text(configured):
+    """`auth_params` is a table of texts; it sets nothing that the login sets itself, and it is a table."""
+    made = '[lab]\nbase_url = "https://lab.example"\nauth_params = '
+    assert find_profile("lab", configured(made + '{ audience = "a", max_age = 5 }')).auth_params == {
+        "audience": "a",
+        "max_age": "5",
+    }
+    for wrong, words in (('{ state = "x" }', "sets 'state'"), ('"audience=a"', "is no table")):
+        with pytest.raises(im.ConfigError, match=words):
+            find_profile("lab", configured(made + wrong))
+
+
 def test_the_config_variable_may_name_the_file_itself(tmp_path):
     """`IMMUNE_NB_CONFIG` is a folder or a .toml file."""
     path = tmp_path / "ours.toml"

@@ -41,6 +41,14 @@ def test_the_toml_block_is_a_profile(tmp_path):
     assert profile.key_place.name == "X-API-Key"
 
 
+def test_the_second_toml_block_is_a_profile(tmp_path):
+    """An issuer, a client, scopes and what else the server wants: that is all."""
+    (tmp_path / "profiles.toml").write_text(blocks("toml")[1], encoding="utf-8")
+    profile = load_profiles({"IMMUNE_NB_CONFIG": str(tmp_path)})["plant"]
+    assert profile.issuer == "https://plant.eu.auth0.com/"
+    assert profile.auth_params == {"audience": profile.base_url}
+
+
 @pytest.mark.parametrize("target", re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
 def test_every_make_command_is_one(target):
     """What the README tells people to type exists."""

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
@@ -284,7 +286,37 @@ def test_a_plain_http_verification_address_is_refused():
         DeviceGrant(client(Script({**DEVICE, "verification_uri": "http://evil.example/device"})))
 
 
-OLD = Token(Secret("at0"), 0.0, 60.0, ("read", "write"), Secret("rt0"), "ann")
+FIELDS = st.sampled_from(["code", "state", "iss", "error", "error_description", "error_uri", "x", ""])
+KNOWN = ["canary-c0de", "OURS", ISSUER, "access_denied", "\x1b[31m"]
+VALUES = st.one_of(st.text(max_size=20), st.sampled_from(KNOWN))
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(st.lists(st.tuples(FIELDS, VALUES), max_size=7), st.sampled_from(["", "&", "#", "&&code", "%00", ";"]))
+def test_no_answer_but_the_right_one_is_redeemed(fields, tail):
+    """A01 to A05, A12: of thousands of answers only the right one is redeemed; a refusal is one printable line."""
+    script = Script()
+    grant = CodeGrant(client(script), "http://127.0.0.1:1/cb")
+    sent = [(name, asked(grant)["state"][0] if value == "OURS" else value) for name, value in fields]
+    query = str(httpx.QueryParams(sent)) + tail
+    pairs = parse_qsl(query)
+    states, codes = ([value for name, value in pairs if name == wanted] for wanted in ("state", "code"))
+    right = states == asked(grant)["state"] and len(codes) == 1 and dict(pairs).get("iss") == ISSUER
+    right = right and "error" not in dict(pairs) and len(dict(pairs)) == len(pairs)
+    try:
+        grant.redeem(query)
+    except im.LoginRejectedError as refusal:
+        said = str(refusal)
+    else:
+        said = ""
+    assert bool(said) == (not right)
+    assert len(script.seen) == right
+    assert said.isprintable()
+    assert "canary" not in said or any("canary" in value for name, value in pairs if name.startswith("error"))
+
+
+OLD = Token(Secret("at0"), 0.0, 60.0, ("read", "write"), Secret("rt0"), "ann@lab.example", "ann")
 
 
 @pytest.mark.parametrize(("reply", "kept"), [(TOKEN, "rt"), ({"access_token": "at"}, "rt0")])
@@ -293,7 +325,7 @@ def test_a_rotated_refresh_token_replaces_and_an_absent_one_stays(reply, kept):
     script = Script(reply)
     token = refresh(client(script), OLD)
     assert token.refresh.reveal() == kept
-    assert (token.scopes, token.account) == (("read", "write"), "ann")
+    assert (token.scopes, token.account, token.subject) == (("read", "write"), "ann@lab.example", "ann")
     assert script.seen[0][1]["refresh_token"] == "rt0"
 
 

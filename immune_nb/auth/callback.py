@@ -1,16 +1,19 @@
 """Where the browser brings the answer of a login: a listener on loopback, for one answer.
 
 It is silent, serves one fixed page, and tells nobody anything. What is not the expected answer is a 404 and leaves it
-waiting: junk cannot end a login, and cannot pass for one. A browser on another machine cannot reach it; then the
-address that the browser shows is pasted instead.
+waiting: junk cannot end a login, and cannot pass for one. A browser on another machine cannot reach it, but through
+jupyter-server-proxy; without that, the address that the browser shows is pasted instead.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
 import re
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,10 +22,13 @@ from urllib.parse import urlsplit
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import is_loopback
 
-__all__ = ["Callback", "answer_in", "leads_here"]
+__all__ = ["Callback", "answer_in", "leads_here", "resolved"]
 
-HOST = "127.0.0.1"  # not "localhost": somebody else may hold [::1]
+HOST = "127.0.0.1"  # not "localhost", unless it is registered so: somebody else may hold [::1]
+BOTH = ("127.0.0.1", "::1")  # what "localhost" may mean to a browser
 PATH = "/callback"
+SERVER, PORT = "{server}", "{port}"
+TRIES = 8  # to find a port that is free at both
 HALF_OPEN_SECONDS = 5
 PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>immune_nb</title><style>body{font:1.1rem system-ui,sans-serif;margin:18vh auto;max-width:30rem;padding:0 1rem;
@@ -44,6 +50,7 @@ class Callback:
     Args:
         redirect_uri: The redirect URI as registered, when the server wants a fixed one. On loopback without a port,
             a free one is taken (RFC 8252 7.3); ``https://hub…/proxy/PORT/path`` is jupyter-server-proxy's way here.
+        environ: Says where ``{server}`` is; see `Profile.redirect_uri`.
 
     Attributes:
         redirect_uri: The address to send with the login.
@@ -52,21 +59,20 @@ class Callback:
         ConfigError: `redirect_uri` leads elsewhere, or its port is taken.
     """
 
-    def __init__(self, redirect_uri: str | None = None) -> None:
-        place = _place(redirect_uri)
+    def __init__(self, redirect_uri: str | None = None, environ: Mapping[str, str] = os.environ) -> None:
+        wanted = resolved(redirect_uri, environ) or f"http://{HOST}{PATH}"
+        place = _place(wanted)
         if place is None:
             raise ConfigError(f"{redirect_uri} does not lead here.", hint="Paste the address you land on instead.")
-        port, path = place
+        hosts, port, path = place
         self._accepts: Callable[[str], bool] = lambda _query: False
         self._answers: queue.Queue[str] = queue.Queue(1)
         self._is_serving = False
-        try:
-            self._server = _Server((HOST, port), self, path)
-        except OSError:
-            raise ConfigError(f"Port {port} is taken.", hint="Free it, or paste the address instead.") from None
-        here = f"{HOST}:{self._server.server_address[1]}"
-        self.redirect_uri = redirect_uri if redirect_uri and port else f"http://{here}{path}"
-        self._server.hosts = {here, urlsplit(self.redirect_uri).netloc}
+        self._servers = _listeners(hosts, port, lambda address: _Server(address, self, path))
+        taken = self._servers[0].server_address[1]
+        self.redirect_uri = _with_port(wanted, taken)
+        for server in self._servers:
+            server.hosts = {f"{HOST}:{taken}", urlsplit(self.redirect_uri).netloc}
 
     def listen(self, accepts: Callable[[str], bool]) -> None:
         """Begin to listen.
@@ -76,7 +82,8 @@ class Callback:
         """
         self._accepts = accepts
         self._is_serving = True  # before the thread runs: `close` may come first
-        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        for server in self._servers:
+            threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
 
     def take(self, timeout: float = 0.0) -> str | None:
         """The answer's query string; None when it has not come within `timeout` seconds."""
@@ -95,26 +102,81 @@ class Callback:
 
     def close(self) -> None:
         """Stop listening, and free the port."""
-        if self._is_serving:
-            self._server.shutdown()
+        for server in self._servers:
+            if self._is_serving:
+                server.shutdown()
+            server.server_close()
         self._is_serving = False
-        self._server.server_close()
 
 
 def leads_here(redirect_uri: str | None) -> bool:
     """Whether a listener can take the answer for that redirect URI; None, for any, can be taken."""
-    return _place(redirect_uri) is not None
+    return redirect_uri is None or _place(resolved(redirect_uri)) is not None
 
 
-def _place(redirect_uri: str | None) -> tuple[int, str] | None:
-    """Port and path to listen at: on loopback, or behind jupyter-server-proxy's ``…/proxy/PORT/…``; 0 is any port."""
-    if redirect_uri is None:
-        return 0, PATH
-    parts = urlsplit(redirect_uri)
-    if parts.scheme == "http" and is_loopback(parts.hostname):
-        return parts.port or 0, parts.path or "/"
+def resolved(redirect_uri: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    """A registered redirect URI with ``{server}`` filled in; where there is none, the same path on loopback."""
+    if redirect_uri is None or SERVER not in redirect_uri:
+        return redirect_uri or ""
+    public, origin = (environ.get(f"JUPYTERHUB_{name}", "") for name in ("PUBLIC_URL", "HOST"))
+    prefix = environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    server = public or (f"{origin}{prefix}" if origin and prefix else "")
+    if server:
+        return redirect_uri.replace(SERVER, server.rstrip("/"))
+    return f"http://{HOST}{re.sub(r'^.*?/proxy/[^/]+', '', redirect_uri.replace(SERVER, ''))}"
+
+
+def _place(redirect_uri: str) -> tuple[tuple[str, ...], int, str] | None:
+    """Hosts, port and path to listen at: loopback, or behind jupyter-server-proxy; port 0 is any."""
+    try:
+        parts = urlsplit(redirect_uri.replace(PORT, "0"))
+        port = parts.port or 0
+    except ValueError:
+        return None
+    is_here = parts.scheme == "http" and is_loopback(parts.hostname)
     proxied = re.fullmatch(r".*/proxy/(\d{1,5})(/.*)", parts.path)
-    return (int(proxied[1]), proxied[2]) if proxied and parts.scheme == "https" else None
+    if proxied and (parts.scheme == "https" or is_here):
+        return (HOST,), int(proxied[1]), proxied[2]
+    host = str(parts.hostname)
+    return (BOTH if host == "localhost" else (host,), port, parts.path or "/") if is_here else None
+
+
+def _with_port(redirect_uri: str, port: int) -> str:
+    """The redirect URI to send: the registered one to the letter, but for a port that is free to choose."""
+    if PORT in redirect_uri:
+        return redirect_uri.replace(PORT, str(port))
+    parts = urlsplit(redirect_uri)
+    if parts.port or not is_loopback(parts.hostname):
+        return redirect_uri
+    return parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{port}").geturl()
+
+
+def _listeners(hosts: tuple[str, ...], port: int, listen: Callable[[tuple[str, int]], _Server]) -> list[_Server]:
+    """A server at each host, all at one port; at one host less where the machine has no IPv6.
+
+    Raises:
+        ConfigError: Somebody else listens at that port.
+    """
+    for _ in range(1 if port else TRIES):
+        servers: list[_Server] = []
+        try:
+            for host in hosts:
+                servers += _listener(host, servers[0].server_address[1] if servers else port, listen)
+        except OSError:
+            for server in servers:
+                server.server_close()
+            continue
+        return servers
+    raise ConfigError(f"Port {port} is taken.", hint="Free it, or paste the address instead.")
+
+
+def _listener(host: str, port: int, listen: Callable[[tuple[str, int]], _Server]) -> list[_Server]:
+    try:
+        return [listen((host, port))]
+    except OSError as error:
+        if host == BOTH[1] and error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            return []  # no IPv6 here, so nobody can hold it either
+        raise
 
 
 class _Server(ThreadingHTTPServer):
@@ -126,6 +188,7 @@ class _Server(ThreadingHTTPServer):
         self.callback = callback
         self.path = path
         self.hosts: set[str] = set()
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
 
     def handle_error(self, *_: Any) -> None:

@@ -6,6 +6,7 @@ this room. Of several kinds in one link the strongest wins: client credentials, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,7 +145,7 @@ def _files(profile: Profile, environ: Mapping[str, str], method: str | None) -> 
     found = _strongest("secret file", values, method)
     name = f"{profile.env_prefix}_TOKEN_FILE"
     if found and found.token:
-        return replace(found, reread=lambda: Token(Secret(_read(name, str(paths[name])), "access token")))
+        return replace(found, reread=lambda: _found(_read(name, str(paths[name]))))
     return found or _half(values) or f"holds no {method}"
 
 
@@ -217,10 +218,14 @@ def _strongest(place: str, values: Given, method: str | None) -> Credentials | N
         name = str(client_id).strip()
         return Credentials(source, client_id=name, client_secret=Secret.of(secret, "client secret"))
     if token and method in (None, "token"):
-        return Credentials(f"{place}: {token_name}", token=Token(Secret.of(token, "access token")))
+        return Credentials(f"{place}: {token_name}", token=_found(token))
     if key and method in (None, "key"):
         return Credentials(f"{place}: {key_name}", key=Secret.of(key, "API key"))
     return None
+
+
+def _found(token: str | Secret) -> Token:
+    return Token.found(Secret.of(token, "access token"), time.time())
 
 
 def _half(values: Given) -> str:

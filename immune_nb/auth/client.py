@@ -16,14 +16,15 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
 from immune_nb.auth.echoes import without_echoes
+from immune_nb.auth.probe import ahead
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT, Server, find_server
-from immune_nb.auth.tokens import Token
+from immune_nb.auth.tokens import Token, account_in
 from immune_nb.auth.transport import QuietTransport, Transport, origin_of
-from immune_nb.errors import BadReplyError, LoginRejectedError, UnreachableError, quoted
+from immune_nb.errors import BadReplyError, LoginRejectedError, ServiceError, UnreachableError, quoted
 from immune_nb.profiles import Profile
 
-__all__ = ["OAuthClient", "oauth_error"]
+__all__ = ["OAuthClient", "check_reply", "json_object", "oauth_error"]
 
 FORM = {
     "Content-Type": "application/x-www-form-urlencoded",
@@ -32,8 +33,9 @@ FORM = {
     "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
 TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
-# What a server may answer that knows only the other way of client authentication.
+# What a server may answer that knows only another way of client authentication.
 MAY_BE_THE_METHOD = frozenset({"invalid_client", "invalid_request", "unauthorized_client", ""})
+NOT_A_REFUSAL = frozenset({404, 405, 408, 421, 425, 429})
 
 
 class OAuthClient:
@@ -67,7 +69,7 @@ class OAuthClient:
         self.clock = clock
         self.server = server or find_server(profile, transport)
         self._secret = secret
-        self._ways = _ways(profile, secret)
+        self._ways = _ways(profile, client_id, secret, self.server.client_auth)
         self._transport = transport
         self._pools: dict[object, QuietTransport] = {}
 
@@ -88,22 +90,48 @@ class OAuthClient:
     def ask(self, grant_type: str, **fields: object) -> httpx.Response:
         """Send a token request, and return whatever comes."""
         url = self.server.url("token_url", self.profile)
-        form = prepare_token_request(grant_type, **fields)
-        return self.post(url, add_params_to_qs(form, [("resource", r) for r in self.profile.resources]))
+        return self.post(url, prepare_token_request(grant_type, **fields), asks=True)
 
-    def post(self, url: str, form: str) -> httpx.Response:
-        """Send a form as this client; where the way to authenticate is not fixed, the other one after a refusal."""
-        reply = self._send(url, form)
-        while reply.is_client_error and oauth_error(reply) in MAY_BE_THE_METHOD and len(self._ways) > 1:
-            self._ways.pop(0)
+    def post(self, url: str, form: str, *, asks: bool = False) -> httpx.Response:
+        """Send a form as this client; where the way to authenticate is not fixed, another one after a refusal.
+
+        Args:
+            url: Where to.
+            form: What, form-encoded.
+            asks: Whether it asks for a token, and so says for which APIs (RFC 8707) and what else the profile adds.
+        """
+        if asks:
+            more = [*self.profile.auth_params.items(), *(("resource", r) for r in self.profile.resources)]
+            form = add_params_to_qs(form, more)
+        reply, ways = self._send(url, form), self._ways
+        while len(self._ways) > 1 and _may_be_the_method(reply):
+            self._ways = self._ways[1:]
             reply = self._send(url, form)
+        # One that has worked is kept to; where none has, it may not have been the reason.
+        self._ways = self._ways[:1] if reply.is_success and not oauth_error(reply) else ways
         return reply
 
     def read(self, reply: httpx.Response) -> Token:
         """The token in an answer; see `token` for what is raised."""
         where = self.server.url("token_url", self.profile).partition("?")[0]
-        _check(reply, where)
-        return Token.from_reply(json_object(reply, where), self.clock())
+        check_reply(reply, where)
+        now = self.clock()
+        return Token.from_reply(json_object(reply, where), now, ahead=ahead(reply.headers.get("date", ""), now) or 0)
+
+    def account_of(self, token: Token) -> str:
+        """Whose token it is, from the server's userinfo endpoint (OpenID Connect Core 5.3); "" when it does not say.
+
+        The token goes to the server that gave it, and nowhere else.
+        """
+        url, token_url = self.server.userinfo_url, self.server.token_url
+        asked = "openid" in (token.scopes or self.profile.scopes)
+        if not asked or url is None or token_url is None or origin_of(url) != origin_of(token_url):
+            return ""
+        try:
+            reply = self._pool(url).handle_request(_userinfo(url, token))
+            return account_in(json_object(reply, url)) if reply.is_success else ""
+        except ServiceError:
+            return ""
 
     def close(self) -> None:
         """Close the connections to the server, and let go of the secret."""
@@ -113,11 +141,14 @@ class OAuthClient:
 
     def _send(self, url: str, form: str) -> httpx.Response:
         # Straight to the transport: no redirects, cookies or logs, and no local that holds the signed request.
+        reply = self._pool(url).handle_request(self._signed(url, form))
+        return reply if reply.is_success else without_echoes(reply, self._sent(form))
+
+    def _pool(self, url: str) -> QuietTransport:
         origin = origin_of(url)
         if origin not in self._pools:
             self._pools[origin] = QuietTransport(url, self._transport)
-        reply = self._pools[origin].handle_request(self._signed(url, form))
-        return reply if reply.is_success else without_echoes(reply, self._sent(form))
+        return self._pools[origin]
 
     def _sent(self, form: str) -> list[str]:
         """The secrets of a request; a refusal may quote them."""
@@ -133,12 +164,28 @@ class OAuthClient:
         raise TypeError("A login cannot be pickled or copied.")
 
 
-def _ways(profile: Profile, secret: Secret | None) -> list[str]:
+def _ways(profile: Profile, client_id: str, secret: Secret | None, offered: tuple[str, ...]) -> list[str]:
+    """The ways to authenticate that may work, the likeliest first."""
     if secret is None:
         return ["none"]
     if secret.is_pem:
         return ["jwt"]
-    return ["basic", "body"] if profile.client_auth == "auto" else [profile.client_auth]
+    ways = [profile.client_auth] if profile.client_auth != "auto" else [*(offered or ("basic", "body"))]
+    both = client_id + secret.reveal()
+    # Not a few servers do not decode what RFC 6749 2.3.1 has encoded.
+    return [*ways, "basic, as it is"] if "basic" in ways and quote_plus(both) != both else ways
+
+
+def _may_be_the_method(reply: httpx.Response) -> bool:
+    """Whether a refusal may be about the way of client authentication: a 401 always, else by its word."""
+    if not reply.is_client_error or reply.status_code in NOT_A_REFUSAL:
+        return False
+    return reply.status_code == httpx.codes.UNAUTHORIZED or oauth_error(reply) in MAY_BE_THE_METHOD
+
+
+def _userinfo(url: str, token: Token) -> httpx.Request:
+    headers = {"Authorization": f"Bearer {token.access.reveal()}", **{n: FORM[n] for n in ("Accept", "User-Agent")}}
+    return httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT})
 
 
 def _signer(client_id: str, secret: Secret | None, way: str, url: str) -> ClientAuth:
@@ -149,6 +196,8 @@ def _signer(client_id: str, secret: Secret | None, way: str, url: str) -> Client
         return ClientAuth(client_id, secret.reveal(), "client_secret_post")
     if way == "jwt":
         return _jwt_signer(client_id, secret, url)
+    if way == "basic, as it is":
+        return ClientAuth(client_id, secret.reveal(), "client_secret_basic")
     # RFC 6749 2.3.1: form-encode both before they are joined. authlib leaves that to its caller.
     return ClientAuth(quote_plus(client_id), quote_plus(secret.reveal()), "client_secret_basic")
 
@@ -168,37 +217,50 @@ def _jwt_signer(client_id: str, secret: Secret, url: str) -> ClientAuth:
 
 def oauth_error(reply: httpx.Response, field: str = "error") -> str:
     """`field` of an OAuth error answer (RFC 6749 5.2), flat or in an envelope; "" when there is none."""
-    try:
-        body = reply.json()
-    except (ValueError, RecursionError):
-        return ""
-    error = body.get(field) if isinstance(body, dict) else None
+    error = (_fields(reply) or {}).get(field)
     if isinstance(error, dict):
         error = error.get("code") or error.get("message")
     return error if isinstance(error, str) else ""
 
 
 def json_object(reply: httpx.Response, where: str) -> dict[str, Any]:
-    """The body as a JSON object.
+    """The body as a JSON object, or as the form that some servers send instead.
 
     Raises:
         BadReplyError: It is something else.
     """
-    try:
-        body = reply.json()
-    except (ValueError, RecursionError):
-        body = None
-    if isinstance(body, dict):
+    body = _fields(reply)
+    if body is not None:
         return body
     raise BadReplyError(f"{where} did not answer with a JSON object.", hint="Is that address right?")
 
 
-def _check(reply: httpx.Response, where: str) -> None:
-    """Raise unless the token endpoint said yes (RFC 6749 5.2)."""
+def _fields(reply: httpx.Response) -> dict[str, Any] | None:
+    """The fields of an answer; None when it has none."""
+    try:
+        body = reply.json()
+    except (ValueError, RecursionError):
+        is_form = FORM["Content-Type"] in reply.headers.get("content-type", "")
+        body = dict(parse_qsl(reply.content.decode("utf-8", errors="replace"))) if is_form else None
+    return body if isinstance(body, dict) else None
+
+
+def check_reply(reply: httpx.Response, where: str) -> None:
+    """Raise unless the server said yes (RFC 6749 5.2).
+
+    Args:
+        reply: The answer of the token endpoint, or of one with the same errors.
+        where: That endpoint.
+
+    Raises:
+        LoginRejectedError: The server refuses.
+        UnreachableError: It answers with a server error, or asks for patience.
+        BadReplyError: It answers something else.
+    """
     status, refusal = reply.status_code, oauth_error(reply)
     if reply.is_success and not refusal:
         return
-    refuses = reply.is_client_error and status not in (httpx.codes.NOT_FOUND, httpx.codes.TOO_MANY_REQUESTS)
+    refuses = reply.is_client_error and status not in NOT_A_REFUSAL
     if refuses or (reply.is_success and refusal):  # some say no with a 200
         said = oauth_error(reply, "error_description") or refusal or f"HTTP {status}"
         raise LoginRejectedError(

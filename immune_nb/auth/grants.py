@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-import httpx
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from immune_nb.auth.client import OAuthClient, json_object, oauth_error
-from immune_nb.auth.tokens import Token
+from immune_nb.auth.client import OAuthClient, check_reply, json_object, oauth_error
+from immune_nb.auth.secrets import Secret
+from immune_nb.auth.tokens import Token, claims
 from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, ServiceError, UnreachableError, quoted
 from immune_nb.profiles import check_url
 
@@ -22,6 +23,8 @@ __all__ = ["CodeGrant", "DeviceGrant", "client_credentials", "refresh", "revoke"
 SLOW_DOWN_SECONDS = 5.0
 DEFAULT_INTERVAL = 5.0
 DEFAULT_LIFETIME = 900.0
+LONGEST_INTERVAL = 60.0
+ABOUT_A_PERSON = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -42,16 +45,36 @@ def refresh(client: OAuthClient, token: Token) -> Token:
     if token.refresh is None:
         raise LoginRejectedError("This login cannot be renewed.", hint="Log in again.")
     new = client.token("refresh_token", refresh_token=token.refresh.reveal())
-    if token.account and new.account and new.account != token.account:
+    if _differ(token.subject, new.subject) or _differ(*(claims(t.access.reveal()).get("sub") for t in (token, new))):
         raise LoginRejectedError("The renewed token is another user's.", hint="Log in again.")
-    if token.scopes and not set(new.scopes) <= set(token.scopes):
-        raise LoginRejectedError("The renewed token has scopes that were not granted.", hint="Log in again.")
+    more = _beyond(new.scopes, (*token.scopes, *client.profile.scopes)) if token.scopes else []
+    if more:
+        raise LoginRejectedError(
+            f"The renewed token has scopes that were not granted: {quoted(' '.join(more), 80)}.", hint="Log in again."
+        )
     return replace(
         new,
         refresh=new.refresh or token.refresh,
         scopes=new.scopes or token.scopes,
-        account=new.account or token.account,
+        account=token.account or new.account,
+        subject=new.subject or token.subject,
     )
+
+
+def _differ(one: object, other: object) -> bool:
+    return bool(one and other) and str(one) != str(other)
+
+
+def _beyond(scopes: Iterable[str], granted: Iterable[str]) -> list[str]:
+    """The scopes that were not granted; those that only say who somebody is are nothing more."""
+    known = {*granted, *ABOUT_A_PERSON}
+    return [scope for scope in scopes if not any(_same(scope, one) for one in known)]
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two scopes are the same. Some servers write one now with its API before it, now without."""
+    bare = (one.rpartition("/")[2].lower(), other.rpartition("/")[2].lower())
+    return one == other or (("/" in one) != ("/" in other) and bare[0] == bare[1])
 
 
 def revoke(client: OAuthClient, token: Token) -> str:
@@ -63,17 +86,24 @@ def revoke(client: OAuthClient, token: Token) -> str:
     url = client.server.revoke_url
     if url is None:
         return "the server offers no revocation"
-    held = [("refresh_token", token.refresh), ("access_token", token.access)]
-    for hint, secret in held:
-        if secret is None:
-            continue
-        try:
-            reply = client.post(url, urlencode({"token": secret.reveal(), "token_type_hint": hint}))
-        except ServiceError:
-            return "revocation failed: no answer"
-        if not reply.is_success:
-            return f"revocation failed: status {reply.status_code}"
-    return "revoked"
+    if token.refresh and (failed := _revoke(client, url, "refresh_token", token.refresh)):
+        return failed
+    failed = _revoke(client, url, "access_token", token.access)
+    return f"revoked; {failed}" if failed and token.refresh else failed or "revoked"
+
+
+def _revoke(client: OAuthClient, url: str, kind: str, secret: Secret) -> str:
+    """Revoke one token; why that failed, or "" when the server will not take it any more."""
+    try:
+        reply = client.post(url, urlencode({"token": secret.reveal(), "token_type_hint": kind}))
+    except ServiceError:
+        return "revocation failed: no answer"
+    word = oauth_error(reply)
+    if reply.is_success or word == "invalid_token":  # it is none any more, some say with an error
+        return ""
+    if word == "unsupported_token_type" and kind == "access_token":  # RFC 7009 2.2.1: a JWT, say, that nobody keeps
+        return "the access token stays valid until it expires"
+    return f"revocation failed: status {reply.status_code}"
 
 
 class CodeGrant:
@@ -98,6 +128,7 @@ class CodeGrant:
         self._redirect_uri = redirect_uri
         self._state = secrets.token_urlsafe(32)
         self._verifier = secrets.token_urlsafe(48)
+        self._nonce = secrets.token_urlsafe(32) if "openid" in client.profile.scopes else ""
         self.url: str = prepare_grant_uri(
             address,
             client.client_id,
@@ -108,6 +139,8 @@ class CodeGrant:
             code_challenge=create_s256_code_challenge(self._verifier),
             code_challenge_method="S256",
             resource=list(client.profile.resources),
+            **({"nonce": self._nonce} if self._nonce else {}),
+            **client.profile.auth_params,
         )
 
     def is_answer(self, query: str) -> bool:
@@ -131,7 +164,10 @@ class CodeGrant:
         if not answer.get("code"):
             raise LoginRejectedError("The answer of the login holds no code.", hint="Try again.")
         fields = {"code": answer["code"], "redirect_uri": self._redirect_uri, "code_verifier": self._verifier}
-        return self._client.token("authorization_code", **fields)
+        token = self._client.token("authorization_code", **fields)
+        if token.nonce and token.nonce != self._nonce:  # OpenID Connect Core 3.1.3.7
+            raise LoginRejectedError("The token is of another login.", hint="Try again.")
+        return token
 
     def _answer(self, query: str) -> dict[str, str]:
         """The fields of the answer, once it is known to be ours (RFC 6749 10.12, RFC 9207 2.4)."""
@@ -166,11 +202,9 @@ class DeviceGrant:
 
     def __init__(self, client: OAuthClient) -> None:
         url = client.server.url("device_url", client.profile)
-        scopes, resources = client.profile.scopes, client.profile.resources
-        form = [("scope", " ".join(scopes))] * bool(scopes) + [("resource", resource) for resource in resources]
-        reply = client.post(url, urlencode(form))
-        if reply.status_code != httpx.codes.OK:
-            client.read(reply)
+        scopes = client.profile.scopes
+        reply = client.post(url, urlencode([("scope", " ".join(scopes))] * bool(scopes)), asks=True)
+        check_reply(reply, url)
         body = json_object(reply, url)
         self._client = client
         self._code, self.user_code = _required(body, "device_code"), _required(body, "user_code")
@@ -193,15 +227,17 @@ class DeviceGrant:
             raise LoginRejectedError("The code has expired.", hint="Start again.")
         try:
             reply = self._client.ask(DEVICE_CODE, device_code=self._code)
-        except UnreachableError:
+        except UnreachableError:  # RFC 8628 3.5: ask ever less often then
+            self.interval = min(2 * self.interval, max(self.interval, LONGEST_INTERVAL))
             return None
         match oauth_error(reply):
             case "authorization_pending":
                 return None
             case "slow_down":
-                self.interval += SLOW_DOWN_SECONDS
+                wished = _seconds(json_object(reply, "").get("interval"), 0.0)
+                self.interval = max(self.interval + SLOW_DOWN_SECONDS, wished)
                 return None
-            case "access_denied":
+            case "access_denied" | "authorization_declined":
                 raise LoginRejectedError("The login was declined.", hint="Start again if that was a mistake.")
             case "expired_token":
                 raise LoginRejectedError("The code has expired.", hint="Start again.")

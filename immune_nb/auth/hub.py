@@ -6,12 +6,14 @@ API that nobody meant it for.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 from urllib.parse import quote
 
 import httpx
 
+from immune_nb.auth.probe import ahead
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT
 from immune_nb.auth.tokens import Token
@@ -39,35 +41,38 @@ def upstream_token(profile: Profile, environ: Mapping[str, str]) -> Token | str:
     if not profile.hub_token:
         return f"profile {profile.name!r} names no hub_token"
     try:
-        user = _ask(f"{url.rstrip('/')}/users/{quote(name, safe='')}", Secret(key, "hub token"))
+        reply = _ask(f"{url.rstrip('/')}/users/{quote(name, safe='')}", Secret(key, "hub token"))
     except (ServiceError, ConfigError) as error:
         return error.message
-    return user if isinstance(user, str) else _token(user, profile.hub_token)
+    if reply.status_code != httpx.codes.OK:
+        return f"the hub answered {reply.status_code}"
+    return _token(reply, profile.hub_token)
 
 
-def _token(user: dict[str, Any], field: str) -> Token | str:
+def _token(reply: httpx.Response, field: str) -> Token | str:
+    try:
+        user = reply.json()
+    except (ValueError, RecursionError):
+        user = None
+    if not isinstance(user, dict):
+        return "the hub's answer is not JSON"
     state = user.get("auth_state")
     if not isinstance(state, dict):
         return "the hub shows no auth_state to this server"
     text = state.get(field)
     if not isinstance(text, str) or not text:
         return f"auth_state has no {field!r}"
-    return Token(Secret(text, "access token"), account=str(user.get("name") or ""))
+    now = time.time()
+    token = Token.found(Secret(text, "access token"), now, ahead(reply.headers.get("date", ""), now) or 0)
+    return replace(token, account=str(user.get("name") or token.account))
 
 
-def _ask(url: str, key: Secret) -> dict[str, Any] | str:
+def _ask(url: str, key: Secret) -> httpx.Response:
     quiet = QuietTransport(url)
     try:
-        reply = quiet.handle_request(_request(url, key))
+        return quiet.handle_request(_request(url, key))
     finally:
         quiet.close()
-    if reply.status_code != httpx.codes.OK:
-        return f"the hub answered {reply.status_code}"
-    try:
-        user = reply.json()
-    except (ValueError, RecursionError):
-        user = None
-    return user if isinstance(user, dict) else "the hub's answer is not JSON"
 
 
 def _request(url: str, key: Secret) -> httpx.Request:

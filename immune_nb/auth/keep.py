@@ -172,6 +172,7 @@ def _plain(record: Record) -> dict[str, Any]:
             "expires_in": token.expires_in,
             "scopes": list(token.scopes),
             "account": token.account,
+            "subject": token.subject,
         },
     }
 
@@ -184,6 +185,7 @@ def _record(where: str, data: dict[str, Any]) -> Record:
         tuple(data["token"]["scopes"]),
         _secret(data["token"]["refresh"], "refresh token"),
         data["token"]["account"],
+        data["token"].get("subject", ""),  # records of the first release have none
     )
     key, secret = _secret(data["key"], "API key"), _secret(data["client_secret"], "client secret")
     return Record(where, key, token, data["client_id"], secret, data["sign_in"], float(data["kept_since"]))

@@ -12,7 +12,7 @@ import httpx
 from immune_nb.auth.transport import QuietTransport, Transport
 from immune_nb.errors import ImmuneError
 
-__all__ = ["Probe", "probe"]
+__all__ = ["Probe", "ahead", "probe"]
 
 TIMEOUT = httpx.Timeout(5).as_dict()
 
@@ -48,10 +48,11 @@ def probe(url: str, transport: Transport | None = None, clock: Callable[[], floa
         return Probe(fault=str(error))
     finally:
         quiet.close()
-    return Probe(reply.status_code, _ahead(reply.headers.get("date", ""), clock()))
+    return Probe(reply.status_code, ahead(reply.headers.get("date", ""), clock()))
 
 
-def _ahead(date: str, now: float) -> float | None:
+def ahead(date: str, now: float) -> float | None:
+    """Seconds that the clock behind a ``Date`` header is ahead of `now`; None when it cannot be read."""
     try:
         return parsedate_to_datetime(date).timestamp() - now
     except (ValueError, TypeError):

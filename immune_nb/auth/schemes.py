@@ -9,6 +9,7 @@ import httpx
 
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, TokenKeeper
+from immune_nb.challenges import read_challenge
 from immune_nb.profiles import KeyPlace
 
 __all__ = ["ApiKey", "Bearer", "Scheme"]
@@ -76,9 +77,13 @@ class Bearer(Scheme):
     def _refuses(self, response: httpx.Response, token: Token) -> bool:
         """Whether the token is the reason: a 401, or a 403 without a word, which some servers send instead.
 
-        A newer token that met such a 403 too was not the reason; then it is not renewed for that again.
+        A newer token that met such a 403 too was not the reason; then it is not renewed for that again. Nor does a
+        newer one help where the service says that a scope is missing (RFC 6750 3.1).
         """
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        said = read_challenge(response.headers.get("www-authenticate", "")).error
+        if said == "insufficient_scope":
+            return False
+        if response.status_code == httpx.codes.UNAUTHORIZED or (response.is_client_error and said == "invalid_token"):
             return True
         silent = not response.content and "www-authenticate" not in response.headers
         return response.status_code == httpx.codes.FORBIDDEN and silent and token is not self._forbidden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -23,6 +24,9 @@ ENDPOINTS = {
     "device_url": "device_authorization_endpoint",
     "revoke_url": "revocation_endpoint",
 }
+WELL_KNOWN = re.compile(r"/\.well-known/(?:oauth-authorization-server|openid-configuration)")
+WAYS = {"client_secret_basic": "basic", "client_secret_post": "body"}
+ANY_TENANT = "{tenantid}"  # in the issuer of Microsoft's metadata for several tenants at once
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Server:
         issuer: Its name for itself.
         sends_issuer: Whether it promises ``iss`` in authorization answers (RFC 9207).
         takes_s256: Whether it takes PKCE's S256, as far as it says.
+        client_auth: How it lets clients authenticate (RFC 8414 2), as far as it says: of ``basic`` and ``body``.
+        userinfo_url: Where a token tells whose it is (OpenID Connect Core 5.3).
     """
 
     token_url: str | None = None
@@ -46,6 +52,8 @@ class Server:
     issuer: str | None = None
     sends_issuer: bool = False
     takes_s256: bool = True
+    client_auth: tuple[str, ...] = ()
+    userinfo_url: str | None = None
 
     def url(self, endpoint: str, profile: Profile) -> str:
         """The address of ``token_url``, ``authorize_url``, ``device_url`` or ``revoke_url``.
@@ -81,19 +89,23 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
     given = {name: getattr(profile, name) for name in ENDPOINTS}
     if profile.issuer is None:
         return Server(**given)
-    quiet = QuietTransport(profile.issuer, transport)
+    issuer = WELL_KNOWN.sub("", profile.issuer)  # some write the address of the metadata
+    quiet = QuietTransport(issuer, transport)
     try:
-        url, metadata = _metadata(profile.issuer, quiet)
+        url, metadata = _metadata(issuer, quiet)
     finally:
         quiet.close()
-    _check_issuer(profile.issuer, metadata)
     found = {name: _address(url, profile, metadata.get(field)) for name, field in ENDPOINTS.items()}
-    methods = metadata.get("code_challenge_methods_supported")
+    challenges, ways = (
+        metadata.get(f"{name}_methods_supported") for name in ("code_challenge", "token_endpoint_auth")
+    )
     return Server(
         **{name: given[name] or found[name] for name in ENDPOINTS},
-        issuer=metadata["issuer"],
+        issuer=None if ANY_TENANT in metadata["issuer"] else metadata["issuer"],
         sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
-        takes_s256=not isinstance(methods, list) or "S256" in methods,
+        takes_s256=not isinstance(challenges, list) or "S256" in challenges,
+        client_auth=tuple(way for name, way in WAYS.items() if name in ways) if isinstance(ways, list) else (),
+        userinfo_url=_address(url, profile, metadata.get("userinfo_endpoint")),
     )
 
 
@@ -111,6 +123,8 @@ def _well_known(issuer: str) -> list[str]:
 
 
 def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
+    """The issuer's own metadata, and where they lie. Some hosts give another issuer's for any path."""
+    others = []
     for url in _well_known(issuer):
         # Straight to the transport: a redirect is not followed (gauntlet A17).
         headers = {"Accept": "application/json", "User-Agent": "immune_nb"}
@@ -121,20 +135,25 @@ def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
             body = json.loads(reply.content)
         except (ValueError, RecursionError):
             continue
-        if isinstance(body, dict) and isinstance(body.get("issuer"), str):
+        if not isinstance(body, dict) or not isinstance(body.get("issuer"), str):
+            continue
+        if _is_of(issuer, body["issuer"]):
             return url, body
+        others.append(body["issuer"])
+    if others:
+        raise ConfigError(
+            f"{quoted(issuer)} publishes metadata of another issuer: {quoted(others[0])}.",
+            hint="Set issuer to that name, if you trust it; or set token_url and the others, and no issuer.",
+        )
     raise BadReplyError(
         f"{quoted(issuer)} publishes no OAuth metadata.", hint="Set token_url and the other addresses in the profile."
     )
 
 
-def _check_issuer(configured: str, metadata: dict[str, Any]) -> None:
-    """The metadata must be the configured issuer's own (RFC 8414 3.3), but for a slash at the end."""
-    if metadata["issuer"].rstrip("/") != configured.rstrip("/"):
-        raise ConfigError(
-            f"{quoted(configured)} publishes metadata of another issuer: {quoted(metadata['issuer'])}.",
-            hint="Set issuer to the name the server gives itself, if you trust it.",
-        )
+def _is_of(configured: str, said: str) -> bool:
+    """Whether metadata are the configured issuer's own (RFC 8414 3.3), but for a slash at the end."""
+    pattern = re.escape(said.rstrip("/")).replace(re.escape(ANY_TENANT), "[^/]+")
+    return bool(re.fullmatch(pattern, configured.rstrip("/")))
 
 
 def _address(base: str, profile: Profile, value: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from immune_nb.auth.callback import Callback, answer_in, leads_here
+from immune_nb.auth.callback import Callback, answer_in, leads_here, resolved
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.grants import CodeGrant, DeviceGrant
 from immune_nb.auth.tokens import Token
@@ -15,6 +15,7 @@ from immune_nb.profiles import Profile
 __all__ = ["BrowserSignIn", "DeviceSignIn", "SignIn"]
 
 PATIENCE = 600.0  # seconds; codes live about as long
+ANY_PORT = "49152"  # in an address at which nobody listens
 
 
 class SignIn(Protocol):
@@ -137,4 +138,4 @@ def _fixed(profile: Profile) -> str:
     """The registered redirect URI, which is needed where nothing listens."""
     if profile.redirect_uri is None:
         raise ConfigError(f"Profile {profile.name!r} has no redirect_uri.", hint="Set it as registered.")
-    return profile.redirect_uri
+    return resolved(profile.redirect_uri).replace("{port}", ANY_PORT)

@@ -13,9 +13,9 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from immune_nb.auth.secrets import Secret
@@ -30,10 +30,11 @@ from immune_nb.errors import (
     quoted,
 )
 
-__all__ = ["Token", "TokenKeeper"]
+__all__ = ["Token", "TokenKeeper", "account_in", "claims"]
 
 LEEWAY_SECONDS = 60.0
 LEEWAY_SHARE = 0.1
+ACCOUNT_CLAIMS = ("email", "preferred_username", "upn", "name", "sub")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Token:
         expires_in: Its lifetime in seconds; None when the server did not say, or said nonsense.
         scopes: Scopes granted, where the server names them.
         refresh: What gets the next one (RFC 6749 1.5), where the server gives that.
-        account: Whose it is, where the server says so in a JWT.
+        account: Whose it is, for people to read, where the server says so.
+        subject: The same for machines: the ``sub`` of the ID token that came with it.
+        nonce: The ``nonce`` of that ID token.
     """
 
     access: Secret
@@ -55,10 +58,17 @@ class Token:
     scopes: tuple[str, ...] = ()
     refresh: Secret | None = None
     account: str = ""
+    subject: str = ""
+    nonce: str = ""
 
     @classmethod
-    def from_reply(cls, reply: dict[str, Any], now: float) -> Token:
+    def from_reply(cls, reply: dict[str, Any], now: float, ahead: float = 0.0) -> Token:
         """Read a token endpoint's reply.
+
+        Args:
+            reply: Its fields.
+            now: When it arrived, by our clock.
+            ahead: Seconds that the server's clock is ahead of ours; for a life that only the token itself tells.
 
         Raises:
             BadReplyError: It holds no usable bearer token. No value of it is quoted but `token_type`.
@@ -66,11 +76,20 @@ class Token:
         kind = reply.get("token_type") or "Bearer"
         if str(kind).lower() != "bearer":
             raise BadReplyError(f"The token endpoint gave a token of type {quoted(kind, 40)!r}, not Bearer.")
-        access, scope = _secret(reply, "access_token"), reply.get("scope") or ""
-        scopes = scope.split() if isinstance(scope, str) else map(str, scope) if isinstance(scope, list) else ()
+        access, identity = _secret(reply, "access_token"), claims(reply.get("id_token"))
         renewal = _secret(reply, "refresh_token") if reply.get("refresh_token") else None
-        account = _subject(reply.get("id_token")) or _subject(reply["access_token"])
-        return cls(access, now, _lifetime(reply.get("expires_in")), tuple(scopes), renewal, account)
+        life = _lifetime(reply.get("expires_in")) or _life_by_claim(access, now + ahead)
+        account = account_in(identity) or account_in(claims(access.reveal()))
+        subject, nonce = (str(identity.get(name) or "") for name in ("sub", "nonce"))
+        return cls(access, now, life, _scopes(reply.get("scope")), renewal, account, subject, nonce)
+
+    @classmethod
+    def found(cls, access: Secret, now: float, ahead: float = 0.0) -> Token:
+        """An access token that came from somewhere else than the token endpoint; see `from_reply`.
+
+        It lasts as long as it says of itself, if it is a JWT (RFC 9068 2.2).
+        """
+        return cls(access, now, _life_by_claim(access, now + ahead), account=account_in(claims(access.reveal())))
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds until it expires, never below 0; None when its lifetime is unknown."""
@@ -107,6 +126,7 @@ class TokenKeeper:
         self._clock = clock
         self._lock = threading.Lock()
         self._flight: Future[Token | ImmuneError] | None = None
+        self._dead: tuple[Token, SessionExpiredError] | None = None
         self._pid = os.getpid()
 
     @property
@@ -155,22 +175,27 @@ class TokenKeeper:
             flight = self._flight or self._take_off(seen)
         outcome = flight.result()
         if isinstance(outcome, ImmuneError):
-            raise copy.copy(outcome)  # each waiter its own, with its own traceback
+            mine = copy.copy(outcome)  # each waiter its own, with its own traceback
+            if isinstance(mine, ServiceError):
+                mine.reached = False  # the token endpoint was asked; the request that needs the token was not sent
+            raise mine
         return outcome
 
     def renew_by(self, obtain: Obtain) -> None:
         """Renew in another way from now on."""
         with self._lock:
-            self._obtain = obtain
+            self._obtain, self._dead = obtain, None
 
     def forget(self) -> None:
         """Drop the token and the means to get another."""
         with self._lock:
-            self._token = self._obtain = None
+            self._token = self._obtain = self._dead = None
 
     def _take_off(self, seen: Token | None) -> Future[Token | ImmuneError]:
         if self._obtain is None:
             raise SessionExpiredError("This access token cannot be renewed.", hint="Log in again.")
+        if self._dead and self._dead[0] is seen:  # a refresh token that was refused stays refused: ask no more
+            raise copy.copy(self._dead[1])
         flight: Future[Token | ImmuneError] = Future()
         thread = threading.Thread(target=self._renew, args=(flight, self._obtain, seen), daemon=True)
         self._flight = flight
@@ -185,10 +210,11 @@ class TokenKeeper:
     def _renew(self, flight: Future[Token | ImmuneError], obtain: Obtain, seen: Token | None) -> None:
         outcome: Token | ImmuneError
         try:
-            outcome = obtain(seen)
+            outcome = _lasting(obtain(seen), self._clock())
         except LoginRejectedError as error:
             worked = SessionExpiredError(error.message, hint="Log in again.")
             outcome = error.with_traceback(None) if seen is None else worked
+            self._dead = (seen, worked) if seen and seen.refresh else None
         except ImmuneError as error:
             outcome = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
@@ -203,6 +229,11 @@ class TokenKeeper:
         raise TypeError("A login cannot be pickled or copied.")
 
 
+def _lasting(token: Token, now: float) -> Token:
+    """A token that is due as soon as it is had is used until it is refused: else each request would renew it."""
+    return replace(token, expires_in=None) if token.is_due(now) else token
+
+
 def _secret(reply: dict[str, Any], field: str) -> Secret:
     text = reply.get(field)
     fault = BadReplyError(f"The token endpoint's answer holds no usable {field}.")
@@ -215,14 +246,35 @@ def _secret(reply: dict[str, Any], field: str) -> Secret:
     raise fault
 
 
-def _subject(text: object) -> str:
-    """Whom a JWT names. It came from the token endpoint over TLS, and nothing is allowed because of it."""
+def claims(text: object) -> dict[str, Any]:
+    """What a JWT claims (RFC 7519 4), unverified; nothing when it is none.
+
+    It came from the token endpoint over TLS, or from the user, and nothing is allowed because of it.
+    """
     try:
         payload = str(text).split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(claims.get("email") or claims.get("preferred_username") or claims.get("sub") or "")
-    except (IndexError, ValueError, AttributeError, RecursionError):
-        return ""
+        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def account_in(claimed: Mapping[str, Any]) -> str:
+    """Whom claims name, as people know them: by address, by name, or else by number."""
+    return quoted(next(filter(None, (claimed.get(name) for name in ACCOUNT_CLAIMS)), ""), 120)
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    """`scope` as servers really send it: words, a list, or, as GitHub does, with commas."""
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else ()
+
+
+def _life_by_claim(access: Secret, now: float) -> float | None:
+    """Seconds that a JWT has left by its own word; None when it says nothing, or is over already."""
+    expiry = _lifetime(claims(access.reveal()).get("exp"))
+    return _lifetime(expiry - now) if expiry else None
 
 
 def _lifetime(value: object) -> float | None:

@@ -182,6 +182,15 @@ _ABOUT_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-
 
 
 def _describe(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyError:
+    said = _said_of(error, url)
+    said.reached = not isinstance(error, NEVER_SENT)
+    return said
+
+
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+def _said_of(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyError:
     where = f"{url.scheme}://{url.netloc.decode()}{url.path}"
     kind = type(error).__name__
     match error:

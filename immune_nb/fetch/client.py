@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 import httpx
 
-from immune_nb.errors import BadReplyError, NoCredentialsError, QueryError, ServiceError, UnreachableError, quoted
+from immune_nb.errors import BadReplyError, NoCredentialsError, ServiceError, UnreachableError, quoted
 from immune_nb.fetch.limits import Gate, Halt, may_pass, retries
 from immune_nb.fetch.lines import Lines
 from immune_nb.fetch.meters import Meter
 from immune_nb.fetch.refusals import failure
+from immune_nb.fetch.routes import HEADERS, Params, origin_of, url_of
 
 __all__ = ["Client", "Params", "Reply"]
 
 TIMEOUT = httpx.Timeout(30, connect=10)
 MAX_REDIRECTS = 5
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-Params = Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Client:
             timeout=TIMEOUT,
             trust_env=False,
             cookies=no_cookies,
-            headers={"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "immune_nb"},
+            headers=HEADERS,
         )
 
     def send(
@@ -160,7 +158,7 @@ class Client:
         method = method.upper()
         request = self._http.build_request(
             method,
-            self._url(path, params),
+            url_of(self._base, path, params, self._private_param),
             json=json,
             data=None if form is None else dict(form),
             extensions=self._lines.watching,
@@ -199,21 +197,6 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def _url(self, path: str, params: Params | None) -> httpx.URL:
-        if re.match(r"[a-z][a-z\d+.-]*://|//", path, re.IGNORECASE):
-            url = self._base.join(path)
-            if _origin(url) != _origin(self._base):
-                raise QueryError(f"{quoted(url.host)} is not this API's host.", hint="Give a path, such as /sensors.")
-        else:
-            bare, _, query = path.partition("?")
-            where, given = f"{self._base}/{bare.lstrip('/')}", parse_qsl(query, keep_blank_values=True)
-            if not given and self._private_param not in (params or {}):
-                return httpx.URL(f"{where}?{urlencode(params, doseq=True)}" if params else where)
-            url = httpx.URL(where, params=given or None)
-        if self._private_param in url.params:
-            url = url.copy_remove_param(self._private_param)
-        return url.copy_merge_params(dict(params)) if params else url
-
     def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
         with self._gate.passage(halt):
             response, headers = self._answered(request)
@@ -249,7 +232,7 @@ class Client:
             if not response.has_redirect_location:
                 return response
             target = _target(request, response)
-            if request.method not in SAFE_METHODS or _origin(target) != _origin(self._base):
+            if request.method not in SAFE_METHODS or origin_of(target) != origin_of(self._base):
                 break
             request = self._http.build_request(request.method, target, extensions=self._lines.watching)
         raise BadReplyError(
@@ -263,7 +246,3 @@ def _target(request: httpx.Request, response: httpx.Response) -> httpx.URL:
         return request.url.join(response.headers["location"])
     except (httpx.InvalidURL, ValueError):
         return httpx.URL("")
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port

@@ -119,9 +119,11 @@ class Gate:
         """
         seconds = self._opens_at - self._clock()
         if seconds > BUDGET_SECONDS:
-            raise RateLimitedError(
+            limited = RateLimitedError(
                 f"The service allows no more calls for {seconds:,.0f} s.", hint="Try again then.", retry_after=seconds
             )
+            limited.reached = False
+            raise limited
         if seconds > 0:
             (halt or Halt()).nap(seconds, self._sleep)
         else:

@@ -42,7 +42,7 @@ def _param(name: str, value: Any) -> str | list[str]:
 
 def as_ids(given: str | Iterable[str]) -> list[str]:
     """One id or several, each once, in their order."""
-    ids = [given] if isinstance(given, str) else list(dict.fromkeys(given))
+    ids = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if not ids or not all(isinstance(name, str) and name for name in ids):
         raise QueryError(f"{quoted(given, 60)!r} holds no ids.", hint="Give an id or a list of them.")
-    return ids
+    return list(dict.fromkeys(ids))

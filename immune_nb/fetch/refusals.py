@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 
+from immune_nb.challenges import Challenge, read_challenge
 from immune_nb.errors import (
     BadReplyError,
     ImmuneError,
@@ -12,6 +13,7 @@ from immune_nb.errors import (
     RateLimitedError,
     SessionExpiredError,
     UnreachableError,
+    quoted,
 )
 from immune_nb.fetch.limits import pause_asked
 from immune_nb.fetch.problems import Problem
@@ -28,30 +30,46 @@ def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float
         is_proven: Whether the service has accepted this login before.
         now: Unix seconds, for a ``Retry-After`` that is a date.
     """
-    problem = Problem.read(_json_or_none(response))
-    status = response.status_code
-    said = f"{where}: {problem}" if str(problem) else f"{where}: HTTP {status}"
-    if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
-        return _login_failure(said, is_proven=is_proven)
+    problem, status = Problem.read(_json_or_none(response)), response.status_code
+    challenge = read_challenge(response.headers.get("www-authenticate", ""))
+    said = f"{where}: {problem}" if str(problem) else f"{where}: {quoted(challenge.error, 60) or f'HTTP {status}'}"
     match status:
+        case _ if challenge.error == "insufficient_scope":
+            error: ImmuneError = _lacks_scope(said, challenge)
+        case _ if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
+            error = _login_failure(said, challenge, is_proven=is_proven)
         case 403:
-            return LoginRejectedError(
-                f"{said}. This login may not do that, or has run out.", hint="Check its scopes."
-            )
+            words = f"{said}. This login may not do that, or has run out."
+            error = LoginRejectedError(words, hint="Check its scopes.")
         case 429:
             wait = pause_asked(response.headers, now)
-            return RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
+            error = RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
         case 408 | 500 | 502 | 503 | 504:
-            return UnreachableError(f"{said} (status {status}).", hint="Try again later.")
-    if response.is_client_error:
-        return QueryError(f"{said} (status {status}).", status=status)
-    return BadReplyError(f"{said} (status {status}).")
+            error = UnreachableError(f"{said} (status {status}).", hint="Try again later.")
+        case _ if response.is_client_error:
+            gone = status in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+            hint = "Is base_url right, and the path?" if gone else "Check the parameters."
+            error = QueryError(f"{said} (status {status}).", hint=hint, status=status)
+        case _:
+            error = BadReplyError(f"{said} (status {status}).", hint="Is base_url right?")
+    return error
 
 
-def _login_failure(said: str, *, is_proven: bool) -> ImmuneError:
+def _lacks_scope(said: str, challenge: Challenge) -> ImmuneError:
+    """RFC 6750 3.1: the login is good, and not for this."""
+    wanted = quoted(challenge.scope, 120)
+    if not wanted:
+        return LoginRejectedError(f"{said}. This login lacks a scope.", hint="Log in with more scopes.")
+    return LoginRejectedError(
+        f"{said}. This needs the scope {wanted!r}.", hint=f'Log in with it: %immune login --scopes "… {wanted}".'
+    )
+
+
+def _login_failure(said: str, challenge: Challenge, *, is_proven: bool) -> ImmuneError:
     if is_proven:
         return SessionExpiredError(f"{said}. The login is no longer valid.", hint="Log in again.")
-    return LoginRejectedError(f"{said}. The login was refused.", hint="Check the credential and the profile.")
+    asks = f"It asks for {quoted(' or '.join(challenge.schemes), 60)}. " if challenge.schemes else ""
+    return LoginRejectedError(f"{said}. The login was refused.", hint=f"{asks}Check the credential and the profile.")
 
 
 def _json_or_none(response: httpx.Response) -> object:

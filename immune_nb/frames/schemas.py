@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["ALERTS", "ANY", "PREDICTIONS", "READINGS", "SENSORS", "Column", "Schema"]
+__all__ = ["ALERTS", "ANY", "OUTCOMES", "PREDICTIONS", "READINGS", "SENSORS", "Column", "Schema"]
 
 TIME, NUMBER, CATEGORY, TEXT, ANYTHING = "datetime64[us, UTC]", "float64", "category", "string", "object"
+POSITION = "int64"
 
 
 @dataclass(frozen=True)
@@ -95,4 +96,13 @@ PREDICTIONS = Schema(  # assumed: the fields of the webhook (api-contract 1.7, 1
         Column("prediction_id", TEXT, "the prediction's own id"),
     ),
     sort_by=("predicted_failure_time", "prediction_id"),
+)
+
+OUTCOMES = Schema(  # of rows that were sent: ours, not the API's
+    (
+        Column("row", POSITION, "its place in what was given, from 0"),
+        Column("status", CATEGORY, "what became of it", ("accepted", "rejected", "unknown", "unsent")),
+        Column("id", TEXT, "the id the service has for it"),
+        Column("message", TEXT, "why it was not accepted"),
+    ),
 )

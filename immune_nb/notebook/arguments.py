@@ -9,17 +9,18 @@ import difflib
 import keyword
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from IPython.core.error import UsageError
 
+from .bodies import read_body
 from .refusal import refuse_secrets
 from .subcommands import COMMANDS, command_named
 from .variables import Namespace, value_of
 from .vocabulary import HELP, Command, Option
 from .words import Word, split
 
-__all__ = ["Request", "parse"]
+__all__ = ["KEY", "Request", "parse", "variable_name"]
 
 KEY = re.compile(r"(?P<key>[A-Za-z_$][\w.$:\-\[\]]*)=")
 
@@ -35,6 +36,7 @@ class Request:
         filters: ``name=value`` pairs for the API.
         target: The variable that takes the frame, if any.
         silent: Whether ``;`` ended the line.
+        body: The cell body, read; None when there is none.
     """
 
     command: Command | None
@@ -43,6 +45,7 @@ class Request:
     filters: Mapping[str, object] = field(default_factory=dict)
     target: str = ""
     silent: bool = False
+    body: object = None
 
     def text(self, option: str) -> str | None:
         """The text of an option; None when it is not given."""
@@ -54,17 +57,18 @@ class Request:
         return bool(self.options.get(switch))
 
 
-def parse(line: str, namespace: Namespace) -> Request:
-    """Read a line.
+def parse(line: str, namespace: Namespace, cell: str | None = None) -> Request:
+    """Read a line, and the cell body below it.
 
     Args:
         line: What stands after ``%immune``.
         namespace: Where ``{name}`` and ``$name`` are looked up.
+        cell: What stands below ``%%immune``; None for a line alone.
 
     Raises:
         UsageError: The line is wrong; one sentence says how, and repeats nothing of the line.
     """
-    refuse_secrets(line)
+    refuse_secrets(line, cell or "")
     words, silent = split(line)
     target, words = _alias(words)
     if not words or words[0].bare in (HELP.name, HELP.short):
@@ -72,13 +76,18 @@ def parse(line: str, namespace: Namespace) -> Request:
     command = _command(words[0])
     reader = _Reader(command, namespace)
     reader.read(words[1:])
-    return reader.request(target, silent=silent)
+    request = reader.request(target, silent=silent)
+    if cell is None or request.given("help"):
+        return request
+    if not command.body:
+        raise UsageError(f"{command.name} takes no cell body; write %immune {command.name} on a line of its own.")
+    return replace(request, body=read_body(cell, namespace))
 
 
 def _alias(words: list[Word]) -> tuple[str, list[Word]]:
     """Take ``NAME <<`` off the front."""
     if len(words) > 1 and words[1].bare == "<<":
-        return _variable_name(words[0].bare), words[2:]
+        return variable_name(words[0].bare), words[2:]
     return "", words
 
 
@@ -156,12 +165,15 @@ class _Reader:
         self.options[option.key] = _read(option, value)
 
     def _value(self, word: Word) -> object:
+        if self.command.is_plain:
+            return "".join(piece if isinstance(piece, str) else piece.typed for piece in word.pieces)
         return value_of(word.pieces, self.namespace)
 
     def _check_words(self) -> None:
         command, count = self.command, len(self.words)
         if count < command.least:
-            raise UsageError(f"{command.name} wants a {command.words}; see %immune {command.name} --help.")
+            article = "an" if command.words.startswith(("A", "E", "I", "O")) else "a"
+            raise UsageError(f"{command.name} wants {article} {command.words}; see %immune {command.name} --help.")
         if command.most is not None and count > command.most:
             most = f"only one {command.words}" if command.most else "no further words"
             raise UsageError(f"{command.name} takes {most}; see %immune {command.name} --help.")
@@ -174,7 +186,7 @@ def _read(option: Option, value: object) -> object:
     if option.kind == "count":
         return _count(option.name, value)
     if option.kind == "variable":
-        return _variable_name(str(value))
+        return variable_name(str(value))
     if option.choices:
         _choice(option.name, value, option.choices)
     return value
@@ -187,7 +199,12 @@ def _count(name: str, value: object) -> int:
     return int(text)
 
 
-def _variable_name(text: str) -> str:
+def variable_name(text: str) -> str:
+    """The name, if a variable can be called so.
+
+    Raises:
+        UsageError: It cannot.
+    """
     if not text.isidentifier() or keyword.iskeyword(text):
         raise UsageError("The variable to put the frame into needs a Python name, e.g. --out df.")
     return text

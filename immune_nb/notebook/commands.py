@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from IPython.core.error import UsageError
-
-from immune_nb.errors import NoCredentialsError, QueryError
-from immune_nb.hints import FORMS, Paging
+from immune_nb.errors import NoCredentialsError
 from immune_nb.profiles import IMMUNE
 
 from .audit import audit
+from .calls import call_of, ids_of
 from .doctor import doctor
+from .endpoints import describe, ls
 from .explain import chain_table, explanation
 from .progress import watched
 from .show import Note, duration, profiles_table, show, status_card
 from .stored import cache
 from .usage import usage
 from .ways_in import session_for
+from .writing import acknowledge, send, submit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,38 +28,17 @@ if TYPE_CHECKING:
     from .arguments import Request
     from .desk import Desk
 
-__all__ = ["FRAMES", "TASKS"]
+__all__ = ["FRAMES", "TASKS", "WRITES"]
 
 
-def sensors(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune sensors``."""
-    return _asked(desk, request).sensors(**_question(request))
-
-
-def readings(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune readings``; words, lists of words and ``sensor=`` are one list of sensors."""
-    question = _question(request)
-    named = question.pop("sensor", None)
-    words = request.words if named is None else (*request.words, named)
-    if request.given("no_cache"):
-        question["cache"] = False
-    session = _asked(desk, request)
+def fetch(desk: Desk, request: Request) -> pd.DataFrame:
+    """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
+    call, session = call_of(request), session_for(desk, request.text("profile"))
     with watched(desk.shell, request) as progress:
-        return session.readings(_ids(words), progress=progress, **question)
-
-
-def alerts(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune alerts``."""
-    return _asked(desk, request).alerts(**_question(request))
-
-
-def get(desk: Desk, request: Request) -> pd.DataFrame:
-    """``%immune get``."""
-    records, paging = (request.text(name) or "" for name in HINTS)
-    if paging and not Paging.is_form(paging):
-        raise UsageError(f"--paging wants {FORMS}.")
-    question = _question(request, *HINTS)
-    return _asked(desk, request).get(str(request.words[0]), records=records, paging=paging, **question)
+        frame: pd.DataFrame = call.on(session, **({"progress": progress} if call.method == "readings" else {}))
+    if "to" not in call.named:  # then it is no frame, but a handle on a folder
+        desk.memory.note(frame)
+    return frame
 
 
 def status(desk: Desk, request: Request) -> None:
@@ -132,11 +111,27 @@ def sandbox(desk: Desk, request: Request) -> None:
     show(Note(said))
 
 
-FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = {
-    "sensors": sensors,
-    "readings": readings,
-    "alerts": alerts,
-    "get": get,
+def explore(desk: Desk, request: Request) -> None:
+    """``%immune explore``."""
+    from . import exploring
+
+    exploring.explore(desk, request, ids_of(request.words) or [])
+
+
+def tail(desk: Desk, request: Request) -> None:
+    """``%immune tail``."""
+    from . import tailing
+
+    tailing.tail(desk, request, ids_of(request.words) or [])
+
+
+FRAMES: Mapping[str, Callable[[Desk, Request], pd.DataFrame]] = dict.fromkeys(
+    ("sensors", "readings", "alerts", "predictions", "get"), fetch
+)
+WRITES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
+    "submit": submit,
+    "acknowledge": acknowledge,
+    **dict.fromkeys(("post", "patch", "put", "delete"), send),
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,
@@ -147,36 +142,13 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "profiles": profiles,
     "use": use,
     "sandbox": sandbox,
+    "ls": ls,
+    "describe": describe,
+    "explore": explore,
+    "tail": tail,
     "audit": audit,
     "doctor": doctor,
 }
-
-
-HINTS = ("records", "paging")
-OURS = frozenset({"self", "path"})  # names that Python takes before the API could
-
-
-def _asked(desk: Desk, request: Request) -> Session:
-    return session_for(desk, request.text("profile"))
-
-
-def _question(request: Request, *ours: str) -> dict[str, Any]:
-    """The part of a line that goes to the session."""
-    assert request.command is not None  # noqa: S101 - a line without one asks nothing
-    asked = {option.key for option in request.command.options if option.asks}
-    for name in (OURS | {*ours}) & request.filters.keys():
-        raise QueryError(f"{name}=… cannot be a filter here.", hint=f"Write it in the path: get '/…?{name}=…'.")
-    return {**request.filters, **{key: value for key, value in request.options.items() if key in asked}}
-
-
-def _ids(words: tuple[object, ...]) -> list[Any] | None:
-    """Sensor ids: none, one, or the words and lists of them in one list."""
-    if not words:
-        return None  # all sensors; an empty list of ids is not the same
-    ids: list[Any] = []
-    for word in words:
-        ids.extend(word if isinstance(word, Iterable) and not isinstance(word, str) else [word])
-    return ids
 
 
 def _login(desk: Desk, session: Session | None) -> str:

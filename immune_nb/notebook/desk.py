@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +12,8 @@ from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.profiles import SANDBOX, Profile, find_profile, load_profiles
 
 from .attempts import Arrival, Attempt
-from .explain import farewell, overridden, remembered
+from .explain import another_account, farewell, overridden, remembered
+from .memory import Memory
 from .surroundings import SIGN_INS, client_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Desk:
         sandbox: The sandbox this kernel started, if any.
         panel: The login panel, once shown.
         waiting: The sign-in that is underway, if any.
+        memory: What was seen of the APIs.
     """
 
     def __init__(self, shell: object) -> None:
@@ -46,6 +49,7 @@ class Desk:
         self.sandbox: SandboxProcess | None = None
         self.panel: LoginPanel | None = None
         self.waiting: Waiting | None = None
+        self.memory = Memory()
         self._underway: Attempt | None = None
         self._custom: dict[str, Profile] = {}
         self._attempts: weakref.WeakKeyDictionary[Session, Attempt] = weakref.WeakKeyDictionary()
@@ -56,6 +60,11 @@ class Desk:
         from immune_nb.sessions import sessions_of
 
         return sessions_of(self.shell)
+
+    @property
+    def at_hand(self) -> Sessions | None:
+        """The logins of this kernel, if there can be any: what makes them is not loaded to find out."""
+        return self.sessions if "immune_nb.sessions" in sys.modules else None
 
     def session(self, name: str | None = None) -> Session:
         """The login to use: to the profile of that name, or the current one.
@@ -246,9 +255,7 @@ class Desk:
         remarks = []
         for earlier in self.sessions:
             if earlier.profile.name == name:
-                before = earlier.status().account
-                if before and account and before != account:
-                    remarks.append(f"This is another account than before: {account}, not {before}.")
+                remarks.append(another_account(earlier.status().account, account))
                 earlier.close()
         if self.waiting:
             self.waiting.is_newest = False

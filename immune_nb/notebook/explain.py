@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .attempts import Attempt
 
-__all__ = ["chain_table", "explanation", "farewell", "overridden", "remembered"]
+__all__ = ["another_account", "chain_table", "explanation", "farewell", "overridden", "remembered"]
 
 NEXT = "the next plain %immune login"
 
@@ -44,6 +44,15 @@ def chain_table(profile: Profile) -> Table:
         return Table([("the chain", error.message), (NEXT, f"asks a person. {error.hint}".strip())])
     rows = [(link, f"skipped: {why}") for link, why in found.skipped]
     return Table([*rows, (NEXT, f"takes {found.source}")])
+
+
+def another_account(before: str, now: str) -> str:
+    """What to say when a login takes the place of another; empty when both are the same person's."""
+    if not before or before == now:
+        return ""
+    if not now:
+        return f"Before it was {before}; this login does not say whose it is."
+    return f"This is another account than before: {now}, not {before}."
 
 
 def overridden(session: Session) -> str:
@@ -85,7 +94,7 @@ def _places(status: Status, attempt: Attempt) -> list[str]:
     places = ["in the memory of this kernel"]
     if link in at_its_source:
         places.append(at_its_source[link])
-    elif attempt.origin.startswith(("environment", "file")):
+    elif attempt.origin.startswith(("environment", "file", "keyring")):
         places.append(f"in the {attempt.origin}")
     return [*places, f"in {status.remembered}"] if status.remembered else places
 

@@ -1,4 +1,4 @@
-"""IPython's history, kept clean of what was refused.
+"""IPython's history, kept clean of what was refused: lines of `%immune`, and bodies of `%%immune`.
 
 A cell is stored before any of it runs: in ``In``, ``_ih``, ``_i…`` and, by a thread, in ``history.sqlite``. Taking a
 secret out afterwards loses the race with that thread, so the storing itself is wrapped while the extension is loaded.
@@ -12,7 +12,7 @@ from typing import Any
 
 from .refusal import carries_secret
 
-__all__ = ["HIDDEN", "HistoryGuard", "scrubbed"]
+__all__ = ["HIDDEN", "HistoryGuard", "names_of", "scrubbed"]
 
 HIDDEN = "# a secret stood here, and was not kept"
 JOINED = re.compile(r"(?:[^\n]*\\\n)*[^\n]+")  # a line, with those that a backslash at the end adds
@@ -45,7 +45,7 @@ class HistoryGuard:
 
     def _store(self, line_num: int, source: str, source_raw: str | None = None) -> None:
         raw = source if source_raw is None else source_raw
-        clean = scrubbed(raw, self._names())
+        clean = scrubbed(raw, names_of(self._shell))
         if clean == raw:
             self._inner(line_num, source, source_raw)
         else:
@@ -54,15 +54,16 @@ class HistoryGuard:
     def _forget(self, result: Any) -> None:
         """Clean what the shell keeps of the last cell besides its history."""
         info = result.info
-        clean = scrubbed(info.raw_cell or "", self._names())
+        clean = scrubbed(info.raw_cell or "", names_of(self._shell))
         if info.raw_cell and clean != info.raw_cell:
             info.raw_cell = info.transformed_cell = clean
 
-    def _names(self) -> set[str]:
-        """What `%immune` is called here: itself, and what `%alias_magic` named after it."""
-        kinds = self._shell.magics_manager.magics.values()
-        named = [(name, getattr(magic, "magic_name", "")) for kind in kinds for name, magic in kind.items()]
-        return {"immune"} | {name for name, stands_for in named if stands_for == "immune"}
+
+def names_of(shell: Any) -> set[str]:
+    """What `%immune` is called in a shell: itself, and what `%alias_magic` named after it."""
+    kinds = shell.magics_manager.magics.values()
+    named = [(name, getattr(magic, "magic_name", "")) for kind in kinds for name, magic in kind.items()]
+    return {"immune"} | {name for name, stands_for in named if stands_for == "immune"}
 
 
 def scrubbed(cell: str, names: set[str] | frozenset[str] = frozenset({"immune"})) -> str:
@@ -84,4 +85,12 @@ def scrubbed(cell: str, names: set[str] | frozenset[str] = frozenset({"immune"})
             return f"{line[: len(line) - len(line.lstrip())]}pass  {HIDDEN}"
         return line
 
-    return JOINED.sub(clean, cell)
+    return _without_body(JOINED.sub(clean, cell), called)
+
+
+def _without_body(cell: str, called: str) -> str:
+    """The same without a cell body that carries a secret; what stands above `%%immune` may be another cell magic."""
+    magic = re.search(rf"^[^\S\n]*%%(?:{called})\b[^\n]*\n(?P<body>.*)\Z", cell, re.DOTALL | re.MULTILINE)
+    if magic and carries_secret(magic["body"]):
+        return f"{cell[: magic.start('body')]}{HIDDEN}"
+    return cell

@@ -18,11 +18,15 @@ from immune_nb.errors import ConfigError, QueryError
 from . import manual
 from .arguments import Request, parse
 from .comm_log import CommLogGuard
+from .completion import Completion
 from .desk import Desk
+from .frame_tables import FrameTables
 from .history import HistoryGuard
 from .show import Note, footer, show
 
 __all__ = ["ImmuneMagics", "load", "unload"]
+
+CATALOG = ("immune_nb.catalog.catalog", "Catalog")
 
 
 @magics_class
@@ -36,7 +40,7 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
-        self.guards = (HistoryGuard(shell), CommLogGuard())
+        self.guards = (HistoryGuard(shell), CommLogGuard(), Completion(self.desk, shell), FrameTables(shell))
         self._shell = shell
         self._footers: list[str] = []
 
@@ -45,9 +49,7 @@ class ImmuneMagics(Magics):
     @needs_local_scope
     def immune(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Read one line and carry it out; `%immune?` shows the overview in place of this text."""
-        request = parse(line, {**self._shell.user_ns, **(local_ns or {})})
-        if cell is not None:
-            raise UsageError("No subcommand takes a cell body; write %immune on a line of its own.")
+        request = parse(line, {**self._shell.user_ns, **(local_ns or {})}, cell)
         if request.command is None or request.given("help"):
             show(Note(manual.page(request.command) if request.command else manual.overview()))
             return None
@@ -69,17 +71,23 @@ class ImmuneMagics(Magics):
             self.desk.panel.refresh()
 
     def _carry_out(self, request: Request, line: str) -> Any:
-        from . import commands, ways_in
+        from . import commands, rehearsal, ways_in
 
         name = request.command.name if request.command else ""
         if name == "login":
             return ways_in.log_in(self.desk, request, self._shell)
         if name in commands.TASKS:
             return commands.TASKS[name](self.desk, request)
+        if name in commands.WRITES:
+            return self._deliver(commands.WRITES[name](self.desk, request), request, line)
+        if rehearsal.is_asked_for(request):
+            return rehearsal.rehearse(self.desk, request)
         return self._deliver(commands.FRAMES[name](self.desk, request), request, line)
 
     def _deliver(self, frame: Any, request: Request, line: str) -> Any:
-        """Hand a frame over: to its variable, or back to the line."""
+        """Hand a frame over: to its variable, or back to the line. What was not sent has none."""
+        if frame is None:
+            return None
         if not (request.silent or request.given("quiet")):
             receipt = getattr(frame, "receipt", None) or frame.attrs["immune"]  # of a folder, or of a frame
             verbose = request.given("verbose")
@@ -108,6 +116,7 @@ def load(shell: Any) -> None:
     shell.events.register("post_execute", magics.end_cell)
     for guard in magics.guards:
         guard.start()
+    _pages(shell).for_type_by_name(*CATALOG, _page)
 
 
 def unload(shell: Any) -> None:
@@ -117,6 +126,7 @@ def unload(shell: Any) -> None:
         return
     for guard in magics.guards:
         guard.stop()
+    _pages(shell).pop(".".join(CATALOG), None)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("immune", None)
     if magics.end_cell in shell.events.callbacks["post_execute"]:
@@ -124,6 +134,17 @@ def unload(shell: Any) -> None:
     if not _reloading():
         del shell.magics_manager.registry[ImmuneMagics.__name__]
         magics.desk.close()
+
+
+def _pages(shell: Any) -> Any:
+    """What shows objects as HTML."""
+    return shell.display_formatter.formatters["text/html"]
+
+
+def _page(catalog: Any) -> str:
+    from .endpoints import page
+
+    return page(catalog)
 
 
 def _loaded(shell: Any) -> ImmuneMagics | None:

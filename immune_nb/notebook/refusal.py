@@ -30,15 +30,16 @@ SHAPED = re.compile(
 RUN = re.compile(r"[A-Za-z0-9_-]{24,}")
 
 
-def refuse_secrets(line: str) -> None:
-    """Raise if the line carries a secret, or an option that would.
+def refuse_secrets(line: str, body: str = "") -> None:
+    """Raise if the line or the cell body below it carries a secret, or an option that would.
 
     Raises:
-        UsageError: It does. The message repeats nothing of the line.
+        UsageError: It does. The message repeats nothing of it.
     """
-    if carries_secret(line):
+    if carries_secret(line) or carries_secret(body):
+        place = "on a magic line" if carries_secret(line) else "in the body of a cell"
         raise UsageError(
-            "No secret belongs on a magic line: clear this cell, and rotate the credential if it was real. "
+            f"No secret belongs {place}: clear this cell, and rotate the credential if it was real. "
             "Use the panel or prompt of %immune login, or environment variables, instead."
         )
 

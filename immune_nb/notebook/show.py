@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 FAINT = "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,GrayText));font-size:90%"
+SHORT = 24  # characters of a cell that is not broken
 VERBOSE = (
     "account",
     "path",
@@ -84,7 +85,8 @@ class Table:
     def _repr_html_(self) -> str:
         head = "".join(_cell("th", name) for name in self.header)
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
-        return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+        head = f"<thead><tr>{head}</tr></thead>" if head else ""
+        return f'<div style="overflow-x:auto"><table>{head}<tbody>{body}</tbody></table></div>'
 
     def _row(self, row: Sequence[str]) -> str:
         first = "td" if self.header else "th"
@@ -93,7 +95,8 @@ class Table:
 
 def _cell(tag: str, text: str) -> str:
     scope = ' scope="row"' if tag == "th" else ""
-    return f'<{tag}{scope} style="text-align:left;overflow-wrap:anywhere">{escape(text)}</{tag}>'
+    wraps = "white-space:nowrap" if len(text) <= SHORT else "overflow-wrap:anywhere"
+    return f'<{tag}{scope} style="text-align:left;{wraps}">{escape(text)}</{tag}>'
 
 
 def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose: bool = False) -> str:
@@ -174,7 +177,7 @@ def status_card(status: Any, *, current: bool, origin: str = "") -> Table:
         ("profile", status.profile + (" (current)" if current else "")),
         ("address", status.base_url),
         ("login", f"{status.method}, {origin or status.source}"),
-        ("account", status.account or ""),
+        ("account", status.account or ("unknown: the server does not say" if "sign-in" in status.method else "")),
         ("scopes", " ".join(status.scopes)),
         ("expires", "" if status.method == "API key" else expires),
         ("remembered", status.remembered),

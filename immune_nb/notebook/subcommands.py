@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from .vocabulary import KEEPING, PROFILE, QUERY, RANGE, Command, Option
+from .vocabulary import KEEPING, PROFILE, QUERY, RANGE, WRITE, Command, Option
 
 __all__ = ["COMMANDS", "command_named"]
 
-PLACES = ("env", "env:NAME", "file:PATH", "prompt", "panel")
+
+def _verb(name: str, *examples: str) -> Command:
+    """A way to change something at any address."""
+    return Command(
+        name,
+        f"{name.upper()} to any address of the API, with the cell below as the body",
+        "PATH",
+        1,
+        1,
+        options=(Option("--form", "send the body as a form; a list repeats its name"), *WRITE),
+        filters=True,
+        examples=examples,
+        body=True,
+    )
+
+
+PLACES = ("env", "env:NAME", "file:PATH", "keyring:NAME", "prompt", "panel")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -84,6 +100,28 @@ COMMANDS: tuple[Command, ...] = (
         ),
     ),
     Command(
+        "explore",
+        "see sensors and their readings, and take the code or the frame from there",
+        "SENSOR",
+        0,
+        None,
+        options=(*RANGE, PROFILE, Option("--static", "tables and a picture, no widget")),
+        examples=("%immune explore", "%immune explore vib_001 temp_001 --last 1d"),
+    ),
+    Command(
+        "tail",
+        "follow new readings of some sensors until it is stopped",
+        "SENSOR",
+        1,
+        None,
+        options=(
+            PROFILE,
+            Option("--every", "how often to look: 5s, 1m; 5s if it is not said", "SPAN"),
+            Option("--for", "how long, e.g. 10m; where nobody can stop it, it must be said", "SPAN"),
+        ),
+        examples=("%immune tail vib_001", "%immune tail vib_001 temp_001 --every 30s --for 1h"),
+    ),
+    Command(
         "alerts",
         "alerts, newest last",
         options=(
@@ -93,6 +131,13 @@ COMMANDS: tuple[Command, ...] = (
         ),
         filters=True,
         examples=("%immune alerts --status active --severity critical,warning",),
+    ),
+    Command(
+        "predictions",
+        "predictions of failures; an assumed endpoint, which the documentation does not name",
+        options=QUERY,
+        filters=True,
+        examples=("%immune predictions equipment_id=pump_001",),
     ),
     Command(
         "get",
@@ -107,10 +152,53 @@ COMMANDS: tuple[Command, ...] = (
         ),
         filters=True,
         examples=(
-            "df = %immune get /predictions equipment_id=pump_001",
+            "df = %immune get /equipment",
+            "%immune get /alerts severity=critical --show-code",
             "df = %immune get /odd --records payload.rows --paging cursor=meta.next>after",
         ),
     ),
+    Command(
+        "ls",
+        "what can be asked of the API, from its OpenAPI document",
+        "WORD",
+        0,
+        None,
+        options=(PROFILE, Option("--refresh", "read the document again")),
+        examples=("%immune ls", "%immune ls alert severity"),
+    ),
+    Command(
+        "describe",
+        "an endpoint: parameters, body, columns of its answer, examples",
+        "ENDPOINT",
+        1,
+        2,
+        options=(PROFILE,),
+        examples=("%immune describe readings", "%immune describe PATCH /alerts/{id}"),
+        is_plain=True,
+    ),
+    Command(
+        "submit",
+        "send readings: a frame or records in a variable, with sensor_id, value, unit and timestamp",
+        "{FRAME}",
+        1,
+        1,
+        options=(Option("--batch", "how many to send at once; 500 when not given", "N", kind="count"), *WRITE),
+        examples=("%immune submit {frame}", "done = %immune submit {frame} --yes"),
+    ),
+    Command(
+        "acknowledge",
+        "acknowledge alerts: ids, or a frame of alerts; ack for short",
+        "ALERT",
+        1,
+        None,
+        options=(Option("--comment", "for who reads it later", "TEXT"), *WRITE),
+        examples=('%immune acknowledge alert_0019 --comment "On it."', "%immune ack {open_alerts} --yes"),
+        also="ack",
+    ),
+    _verb("post", "%%immune post /alert-rules", "%%immune post /webhooks --form --yes"),
+    _verb("patch", "%%immune patch /alerts/{alert}"),
+    _verb("put", "%%immune put /equipment/pump_001"),
+    _verb("delete", "%immune delete /alert-rules/{rule} --yes"),
     Command(
         "audit",
         "has a credential ended up in a notebook, in history or in a file?",
@@ -142,5 +230,5 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def command_named(name: str) -> Command | None:
-    """The subcommand of that name."""
-    return next((command for command in COMMANDS if command.name == name), None)
+    """The subcommand of that name, or of that shorter one."""
+    return next((command for command in COMMANDS if name and name in (command.name, command.also)), None)

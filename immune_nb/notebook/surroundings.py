@@ -10,7 +10,16 @@ from typing import Any
 
 from immune_nb.profiles import Profile
 
-__all__ = ["SIGN_INS", "client_of", "has_browser", "in_notebook", "person_can_act", "sign_ins", "ways"]
+__all__ = [
+    "SIGN_INS",
+    "client_of",
+    "has_browser",
+    "in_notebook",
+    "person_can_act",
+    "shows_widgets",
+    "sign_ins",
+    "ways",
+]
 
 SIGN_INS = ("browser", "device")
 # Set where the kernel runs on another machine than the person's browser.
@@ -27,6 +36,13 @@ def person_can_act(shell: Any) -> bool:
     if not in_notebook(shell):
         return sys.stdin is not None and sys.stdin.isatty()
     return bool(shell.get_parent().get("content", {}).get("allow_stdin"))
+
+
+def shows_widgets(shell: Any, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody can use a widget there. Voilà has people there, and forbids input all the same."""
+    if not in_notebook(shell):
+        return False
+    return person_can_act(shell) or environ.get("SERVER_SOFTWARE", "").startswith("voila/")
 
 
 def has_browser(environ: Mapping[str, str] = os.environ) -> bool:

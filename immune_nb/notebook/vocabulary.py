@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["HELP", "KEEPING", "PROFILE", "QUERY", "RANGE", "Command", "Option"]
+__all__ = ["HELP", "KEEPING", "PROFILE", "QUERY", "RANGE", "WRITE", "Command", "Option"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Option:
         choices: The only values it takes, when they are few; ``env:NAME`` stands for any name after ``env:``.
         kind: How its value is read.
         asks: Whether it is part of the question, and so may also be written ``name=value``.
+        suggests: Values worth offering, where any others do as well.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Option:
     choices: tuple[str, ...] = ()
     kind: Literal["value", "count", "variable"] = "value"
     asks: bool = False
+    suggests: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -50,6 +52,9 @@ class Command:
         options: Its own options; every subcommand also takes ``--help``.
         filters: Whether it takes ``name=value``, sent to the API as they stand.
         examples: Lines that work.
+        is_plain: Whether its words are text as typed, braces included.
+        also: A shorter name.
+        body: Whether it takes a cell body, as ``%%immune``.
     """
 
     name: str
@@ -61,12 +66,16 @@ class Command:
     options: tuple[Option, ...] = ()
     filters: bool = False
     examples: tuple[str, ...] = ()
+    is_plain: bool = False
+    also: str = ""
+    body: bool = False
 
 
 HELP = Option("--help", "show this", short="-h")
 PROFILE = Option("--profile", "the API to ask, instead of the current one", "P")
+SPANS = ("15m", "1h", "6h", "12h", "1d", "7d", "30d")
 RANGE = (
-    Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True),
+    Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True, suggests=SPANS),
     Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True),
     Option("--end", "last instant, not included", "TIME", asks=True),
 )
@@ -77,11 +86,23 @@ KEEPING = (
     Option("--refresh", "forget what is kept of these sensors, and keep it anew", asks=True),
     Option("--to", "write Parquet files to this new folder instead of making a frame", "FOLDER", asks=True),
 )
+SHOWN = (
+    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
+    Option("--quiet", "no footer", short="-q"),
+    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+)
 QUERY = (
     Option("--limit", "at most so many rows", "N", kind="count", asks=True),
     Option("--partial", "accept an answer that is not whole", asks=True),
     PROFILE,
-    Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),
-    Option("--quiet", "no footer", short="-q"),
-    Option("--verbose", "a longer footer: account, parameters, versions", short="-v"),
+    *SHOWN,
+    Option("--dry-run", "show what would be sent, and send nothing"),
+    Option("--count", "with --dry-run: ask how many rows there are, for pages and time"),
+    Option("--show-code", "show the same query as Python and as curl, and send nothing"),
+)
+WRITE = (
+    Option("--yes", "do not ask: for scripts"),
+    Option("--dry-run", "show what would be sent, and send nothing"),
+    PROFILE,
+    *SHOWN,
 )

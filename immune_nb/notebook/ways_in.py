@@ -34,6 +34,7 @@ __all__ = ["log_in", "session_for"]
 
 T = TypeVar("T")
 PATIENCE = 120.0  # seconds that a query waits for a person
+ORIGINS = {"env": "environment variable", "file": "file", "keyring": "keyring entry"}
 NOBODY = "Nobody can be asked here."
 
 
@@ -100,7 +101,8 @@ def _wait(desk: Desk, waiting: Waiting) -> None:
         code = f", code {shown.code}" if shown.code else ""
         show(
             Note(
-                f"Waiting up to {PATIENCE:.0f} s for the sign-in to {name} at {shown.host}{code}. Interrupt to stop."
+                f"Waiting up to {PATIENCE:.0f} s for the sign-in to {name} at {shown.host}{code}. Interrupt to stop; "
+                "what is pasted or cancelled in the panel is heard after that."
             )
         )
         _wait_with_the_link(desk, waiting)
@@ -135,8 +137,8 @@ def _read(desk: Desk, request: Request) -> Attempt:
         return attempt
     if method in SIGN_INS:
         raise ConfigError("A sign-in takes no secret from elsewhere.", hint="Leave --from out.")
-    text = _variable(rest) if kind == "env" else _file(rest)
-    origin = f"environment variable {rest}" if kind == "env" else f"file {rest}"
+    text = {"env": _variable, "file": _file, "keyring": _entry}[kind](rest)
+    origin = f"{ORIGINS[kind]} {rest}"
     client_id = attempt.client_id or (client_of(desk.profile(name)) if method == "client" else "")
     return replace(attempt, secret=Secret(text, "credential"), origin=origin, client_id=client_id)
 
@@ -153,6 +155,17 @@ def _file(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         fault = ConfigError(f"The file that --from names cannot be read ({type(error).__name__}).")
     raise fault
+
+
+def _entry(name: str) -> str:
+    from immune_nb.auth.keep import from_keyring
+
+    found = from_keyring([name])
+    if isinstance(found, str):
+        raise ConfigError(f"--from keyring: {found}.", hint='Is one unlocked, and "immune_nb[remember]" installed?')
+    if text := found[name]:
+        return text
+    raise ConfigError("The keyring entry that --from names does not exist.", hint="Run: keyring set immune_nb NAME")
 
 
 def _say_where() -> None:

@@ -17,7 +17,7 @@ from IPython.core.error import UsageError
 
 from .variables import Variable, is_expression
 
-__all__ = ["Word", "split"]
+__all__ = ["Word", "as_word", "split"]
 
 
 @dataclass
@@ -89,6 +89,20 @@ def split(line: str) -> tuple[list[Word], bool]:
     """
     splitter = _Splitter(line)
     return splitter.words(), splitter.silent
+
+
+def as_word(text: str) -> str | None:
+    """Text as one word of a line that stands for just that text; None where no quotes can say it.
+
+    What comes from elsewhere, such as the words of an enum, must not become a variable when the line is run.
+    """
+    if re.fullmatch(r"[^\s'\"{}\[$;\\=-][^\s'\"{}\[$;\\=]*", text):
+        return text
+    if "'" not in text and text.isprintable():
+        return f"'{text}'"
+    if re.search(r"[{}]", text) or not text.isprintable():
+        return None
+    return '"' + re.sub(r'(["\\])', r"\\\1", text).replace("$", "$$") + '"'
 
 
 class _Splitter:

@@ -85,16 +85,11 @@ class RecordsApi:
     async def add_rule(self, request: Request) -> Response:
         """``POST /alert-rules``."""
         body = await read_json(request)
-        conditions = body.get("conditions")
         if not isinstance(body.get("name"), str):
             raise _invalid("name", "text")
-        for field in ("sensor_id", "equipment_id"):
-            if not isinstance(body.get(field, ""), str):
-                raise _invalid(field, "text")
-        if not isinstance(conditions, dict) or conditions.get("operator") not in tuple(OPERATORS):
-            raise _invalid("conditions.operator", "one of " + ", ".join(OPERATORS))
-        if not is_number(conditions.get("value")):
-            raise _invalid("conditions.value", "a number")
+        _check_text(body, "", "sensor_id", "equipment_id")
+        _check_conditions(body.get("conditions"))
+        _check_notifications(body.get("notifications", {}))
         if body.get("severity") not in SEVERITIES:
             raise _invalid("severity", "one of " + ", ".join(SEVERITIES))
         return self._created("rule", body)
@@ -127,6 +122,30 @@ class RecordsApi:
 
     def _now(self) -> str:
         return iso(int(self._settings.clock()) * SECOND)
+
+
+def _check_text(body: Record, before: str, *fields: str) -> None:
+    """Refuse fields that are there and no text."""
+    for field in fields:
+        if not isinstance(body.get(field, ""), str):
+            raise _invalid(before + field, "text")
+
+
+def _check_conditions(conditions: object) -> None:
+    if not isinstance(conditions, dict) or conditions.get("operator") not in tuple(OPERATORS):
+        raise _invalid("conditions.operator", "one of " + ", ".join(OPERATORS))
+    if not is_number(conditions.get("value")):
+        raise _invalid("conditions.value", "a number")
+    _check_text(conditions, "conditions.", "type", "parameter")
+
+
+def _check_notifications(notifications: object) -> None:
+    if not isinstance(notifications, dict):
+        raise _invalid("notifications", "an object")
+    for field in ("channels", "recipients"):
+        words = notifications.get(field, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise _invalid(f"notifications.{field}", "a list of text")
 
 
 def _invalid(field: str, rule: str) -> Problem:

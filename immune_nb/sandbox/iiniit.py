@@ -6,6 +6,7 @@ that is nothing but a list.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -54,6 +55,7 @@ class ProjectsApi:
             Route("/projects", self.list_projects, methods=["GET"]),
             Route("/projects/{id}", self.show_project, methods=["GET"]),
             Route("/resource", self.list_resource, methods=["GET"]),
+            Route("/openapi.json", self.show_document, methods=["GET"]),
         ]
 
     async def show_user(self, request: Request) -> Response:
@@ -82,6 +84,10 @@ class ProjectsApi:
     async def list_resource(self, _request: Request) -> Response:
         """``GET /resource``, the documentation's sample: a bare list."""
         return JSONResponse([{"id": number, "label": f"resource {number}"} for number in range(1, 4)])
+
+    async def show_document(self, _request: Request) -> Response:
+        """``GET /openapi.json``: what there is, for clients that look for it."""
+        return Response(Path(__file__).with_name("iiniit.openapi.json").read_bytes(), media_type="application/json")
 
 
 def _number(request: Request, name: str, usual: int, most: int) -> int:

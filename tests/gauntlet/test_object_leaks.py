@@ -20,9 +20,10 @@ from io import BytesIO
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
+from servers.scripted import Answer, Asked, reply
 from servers.scripted import error as oauth_error
-from servers.scripted import reply
 
 import immune_nb as im
 from gauntlet.canaries import below, careless, files_with, frame_values, leaked, rich_text
@@ -223,6 +224,62 @@ def test_nothing_is_cached_on_disk(session, lab, tmp_path, clean_environment, mo
     session.sensors()
     session.sensors()
     assert files_with(lab.secret, clean_environment, tmp_path / "work", tmp_path / "temporary") == []
+
+
+def in_store(folder: Path) -> str:
+    """All that a store of answers holds, unpacked: names, rows, columns and metadata."""
+    texts = [str(path.relative_to(folder)) for path in folder.rglob("*")]
+    texts += [path.read_text(encoding="utf-8") for path in folder.rglob("*.json")]
+    for path in folder.rglob("*.parquet"):
+        table = pyarrow.parquet.read_table(path)
+        texts.append(f"{table.to_pylist()} {table.schema.metadata} {table.schema}")
+    return "\n".join(texts)
+
+
+def readings(lab: Service) -> Callable[[Asked], Answer]:
+    """A reading in the first hour of each of three days, with the credential repeated in it."""
+    rows = [
+        {"id": f"rd_{day}", "sensor_id": "vib_001", "timestamp": f"2024-01-0{day}T01:00:00Z", "value": 1.5}
+        for day in (1, 2, 3)
+    ]
+
+    def answer(request: Asked) -> Answer:
+        start, end = (request.query.get(name, [other])[0] for name, other in (("start_time", "0"), ("end_time", "9")))
+        found = [{**row, "unit": lab.secret} for row in rows if start <= row["timestamp"] < end]
+        answered = {"data": found, "has_more": False, "total_count": len(found)}
+        return reply(answered) if lab.has(request) else reply({}, 401)
+
+    return answer
+
+
+@pytest.mark.filterwarnings("ignore:The service repeats the credential")
+def test_the_store_of_answers_holds_no_credential(session, lab, tmp_path, monkeypatch):
+    """L30 L31: keys, names, rows and metadata of days that are kept, though the service repeats the credential."""
+    monkeypatch.setenv("IMMUNE_NB_CACHE", str(tmp_path / "store"))
+    lab.server.says("/v1/readings", readings(lab))
+    window = {"start": "2024-01-01", "end": "2024-01-04"}
+    frame = session.readings("vib_001", **window, cache=True)
+    asked = len(lab.server.asked("/v1/readings"))
+    assert len(frame) == 3
+    again = session.readings("vib_001", **window, cache=True)
+    assert (len(again), len(lab.server.asked("/v1/readings"))) == (len(frame), asked)
+    kept = in_store(tmp_path / "store")
+    assert "(hidden)" in kept
+    assert kept.count(".parquet") == 3
+    assert not leaked(kept, lab.secret)
+
+
+def test_a_store_that_holds_it_is_seen(lab, tmp_path):
+    """Positive control: L31, packed in Parquet, in a column's value and in the metadata of another file."""
+    import pandas as pd
+
+    pd.DataFrame({"unit": [lab.secret] * 1000}).to_parquet(tmp_path / "a.parquet", compression="gzip")
+    assert leaked(in_store(tmp_path), lab.secret)
+    (tmp_path / "a.parquet").unlink()
+    frame = pd.DataFrame({"a": [1]})
+    frame.attrs["key"] = lab.secret
+    frame.to_parquet(tmp_path / "b.parquet")
+    assert leaked(in_store(tmp_path), lab.secret)
 
 
 def test_a_cache_with_it_is_seen(lab, tmp_path):

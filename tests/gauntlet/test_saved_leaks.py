@@ -35,7 +35,6 @@ def convert(folder: Path, form: str, secret: str, *cells: str) -> Path:
     command = [
         sys.executable,
         "-m",
-        "jupyter",
         "nbconvert",
         "--execute",
         "--to",

@@ -113,10 +113,13 @@ class Scripted:
     Attributes:
         origin: Where it answers.
         requests: Everything it was asked, in the order it came.
+        drops_kept: Whether a second request on one connection is dropped without a word, as a balancer does that has
+            given the connection up.
     """
 
     origin: str = ""
     requests: list[Asked] = field(default_factory=list)
+    drops_kept: bool = False
     _queues: dict[str, list[Answer | Callable[[Asked], Answer]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -176,8 +179,13 @@ def scripted() -> Iterator[Scripted]:
 class _Handler(BaseHTTPRequestHandler):
     server_script: Scripted
     protocol_version = "HTTP/1.1"
+    is_kept = False
 
     def _answer(self) -> None:
+        self.close_connection = self.is_kept and self.server_script.drops_kept
+        if self.close_connection:
+            return
+        self.is_kept = True
         answer = self.server_script.answer(self._asked())
         if answer.arrived:
             answer.arrived.set()
