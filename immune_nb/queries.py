@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from immune_nb.anywhere import Anywhere
 from immune_nb.errors import QueryError
@@ -115,7 +115,7 @@ class Queries(Anywhere):
         Source:
             ``GET /readings`` (api-contract 1.3, 1.4)
         """
-        from immune_nb.answers import Manner, Question, answer_to
+        from immune_nb.answers import Manner, Question
         from immune_nb.fetch.stock import shelf_of
         from immune_nb.frames.instants import time_range, to_api
         from immune_nb.frames.schemas import READINGS
@@ -128,11 +128,9 @@ class Queries(Anywhere):
         keeps = refresh or (self.profile.cache if cache is None else cache)
         shelf = shelf_of(self.profile, self._account, refresh=refresh) if keeps and to is None else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
-        if to is None:
-            return self._put(question, manner)
-        if wide or cache or refresh:
+        if to is not None and (wide or cache or refresh):
             raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")
-        return cast("pd.DataFrame", answer_to(question, self._client, manner, to))
+        return self._put(question, manner, to)
 
     def alerts(
         self,

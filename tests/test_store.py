@@ -331,3 +331,11 @@ def test_one_profile_is_cleared_and_a_damaged_shelf_too(folder):
     assert Store(folder).clear(whole) == 2
     assert Store(folder).clear() == 2
     assert Store(folder).shelves() == []
+
+
+def test_a_plan_of_a_query_to_a_folder_makes_none(tmp_path):
+    """What would be sent is told, and nothing is written or asked."""
+    server = plant()
+    one = session(server, Clock())
+    assert one.plan("readings", "s0", last="1d", to=tmp_path / "out", progress=print).requests
+    assert (server.asked, list(tmp_path.glob("out"))) == ([], [])
