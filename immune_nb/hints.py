@@ -76,10 +76,12 @@ class Hints:
     Attributes:
         records: Where the records are, as a path of field names; "" to find them.
         paging: How lists page; None to find out.
+        is_said_now: Whether the records were said to be there for one question; a profile speaks of most answers.
     """
 
     records: str = ""
     paging: Paging | None = None
+    is_said_now: bool = False
 
     @classmethod
     def parse(cls, records: str, paging: str, error: type[ImmuneError] = ConfigError) -> Hints:
@@ -88,4 +90,4 @@ class Hints:
 
     def over(self, others: Hints) -> Hints:
         """These, and those of `others` where these say nothing."""
-        return Hints(self.records or others.records, self.paging or others.paging)
+        return Hints(self.records or others.records, self.paging or others.paging, bool(self.records))

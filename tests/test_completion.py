@@ -165,6 +165,13 @@ def test_a_fresh_word_offers_values_parameters_and_options(tab):
     assert offered.index("vib_002") < offered.index("quality=") < offered.index("--limit")
 
 
+def test_ids_of_frames_fetched_in_python_are_offered_too(tab):
+    """What stands in a variable was seen, whoever asked for it."""
+    assert "%immune get /predictions/pred_0001" not in tab("%immune get /predictions/pr")
+    tab.run("expected = session.predictions()")
+    assert "%immune get /predictions/pred_0001" in tab("%immune get /predictions/pr")
+
+
 def test_nothing_is_sent(tab, sandbox):
     """A TAB for every form leaves the service's log as it was; the log is one that notes requests."""
     before = len(sandbox.log())

@@ -234,7 +234,8 @@ def test_the_keyboard_is_enough_and_narrow_is_wide_enough(open_in, lab, sandbox)
     expect(page.locator(".immune-code-box")).to_contain_text('resample("1h")')
     expect(page.locator(".jp-CodeCell")).to_have_count(3)
     assert explorer(notebook).evaluate("node => node.scrollWidth <= node.clientWidth")
-    explorer(notebook).screenshot(path=notebook.shoot("explorer_narrow"))
+    explorer(notebook).evaluate("node => node.scrollIntoView()")
+    notebook.shoot("explorer_narrow")
 
 
 def test_the_theme_is_followed_and_a_reopened_explorer_is_dead(open_in, lab):

@@ -14,7 +14,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import immune_nb
-from immune_nb.errors import ConfigError, LoginRejectedError, NoCredentialsError, QueryError, UnreachableError
+from immune_nb.errors import (
+    BadReplyError,
+    ConfigError,
+    LoginRejectedError,
+    NoCredentialsError,
+    QueryError,
+    UnreachableError,
+)
 from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.sandbox_process import SandboxProcess
 from immune_nb.notebook.show import footer
@@ -286,6 +293,13 @@ def test_verbose_tells_the_rest_of_the_receipt(logged_in):
     said = logged_in.shown("%immune readings vib_001 --last 1h --out df -v")
     assert "path: /readings" in said
     assert "sensor_id vib_001" in said
+    assert "records data[], sure True" in said
+
+
+def test_where_the_records_are_may_be_stated(logged_in):
+    """`--records` and `--paging` are taken as they stand; a place that is not there is the service's fault."""
+    assert len(logged_in.run("df = %immune get /sensors --records data --paging id\ndf")) > 60
+    assert isinstance(logged_in.fails("%immune get /sensors --records payload.rows"), BadReplyError)
 
 
 def test_alerts_and_any_path(logged_in):
@@ -304,6 +318,8 @@ def test_alerts_and_any_path(logged_in):
         "use imune",
         "sensors --limit none",
         "get /sensors path=x",
+        "get /sensors records=x",
+        "get /sensors --paging sideways",
         "status --profile nowhere",
         "login --profile nowhere",
     ],
@@ -481,6 +497,16 @@ def test_the_way_to_sign_in_fits_the_place(environ, methods):
     """A browser where the kernel is, a code from afar, and neither without a client."""
     profile = immune_nb.Profile(name="lab", base_url="https://lab.example", issuer="https://lab.example")
     assert sign_ins(profile, environ) == methods
+
+
+def test_a_way_back_through_the_hub_makes_the_browser_the_first_choice():
+    """A redirect URI that leads through the hub's proxy brings the kernel as near as on a laptop."""
+    there = {"base_url": "https://lab.example", "issuer": "https://lab.example", "client_id": "x"}
+    profile = immune_nb.Profile("lab", **there, redirect_uri="{server}/proxy/{port}/callback")
+    hub = {"JUPYTERHUB_API_URL": "http://hub", "JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}
+    assert sign_ins(profile, hub) == ["browser", "device"]
+    assert sign_ins(profile, {"JUPYTERHUB_API_URL": "http://hub"}) == ["device", "browser"]
+    assert sign_ins(immune_nb.Profile("lab", **there), hub) == ["device", "browser"]
 
 
 @pytest.mark.parametrize("environ", [{"DISPLAY": ":0", "SSH_CONNECTION": "10.0.0.1 22"}, {"BROWSER": ""}])

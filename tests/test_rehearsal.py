@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -182,9 +183,13 @@ def test_a_wrong_question_is_as_wrong_in_a_plan(query, words, named, complaint):
 # What the kernel remembers
 
 
+SECONDS = count()
+
+
 def frame_of(path: str, columns: dict[str, object], **receipt: object) -> pd.DataFrame:
     frame = pd.DataFrame(columns)
     told = {"profile": "lab", "path": path, "parameters": {}, "rows": len(frame), "pages": 1, "seconds": 0.5}
+    told["fetched_at"] = next(SECONDS)
     frame.attrs["immune"] = {**told, "complete": True, **receipt}
     return frame
 

@@ -22,7 +22,9 @@ ROWS = [
     for n in range(37)
 ]
 TIMES = pd.date_range("2026-01-01", periods=37, freq="min", tz="UTC", unit="us")
-SURE = set(STYLES) - {"elastic", "esri", "total_header"}  # there a parameter is guessed
+GUESSED = {"elastic", "esri", "arcgis", "total_header", "total_pages_header", "wordpress", "postgrest", "thingsboard"}
+GUESSED |= {"has_next", "has_next_from_zero"}  # more is promised, and nothing says how to ask for it
+SURE = set(STYLES) - GUESSED
 ON_ONE_PAGE = {name for name, style in STYLES.items() if style.size == 1000}
 
 
@@ -229,6 +231,7 @@ TRUNCATED = {
     "errors beside data": {"data": {"readings": PAGE}, "errors": [{"message": "a shard is down"}]},
     "shards": {"_shards": {"failed": 1}, "hits": {"total": {"value": 3, "relation": "eq"}, "hits": PAGE}},
     "numberMatched": {"type": "FeatureCollection", "numberMatched": 9, "features": PAGE},
+    "a lower bound": {"hits": {"total": {"value": 10_000, "relation": "gte"}, "hits": PAGE}},
     "a token nobody understands": {"odd": {"a": 1}, "nextPageToken": "t"},
 }
 
@@ -261,6 +264,78 @@ def test_an_answer_with_no_sign_of_more_is_whole(lab, body):
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("behind", ["empty", "missing", "the last page again"])
+def test_a_list_that_only_numbers_its_pages_ends_with_them(lab, rows, behind):
+    """No total: a page that is not full is the last, and behind a full last page there may be anything."""
+    server, session = lab
+
+    def answer(asked):
+        number, last = int(asked.query.get("page", ["1"])[0]), max(1, -(-rows // 2))
+        if number > last and behind == "missing":
+            return reply({"error": {"message": "no such page"}}, 404)
+        number = min(number, last) if behind == "the last page again" and last > 1 else number
+        records = [{"id": n} for n in range(rows)][2 * number - 2 : 2 * number]
+        return reply({"page": number, "per_page": 2, "items": records})
+
+    server.says("/v1/list", answer)
+    frame = session.get("/list")
+    assert frame["id"].tolist() == list(range(rows))
+    assert frame.attrs["immune"]["complete"]
+
+
+def test_a_total_of_everything_does_not_spoil_a_filtered_list(lab):
+    """Offsets and a total that ignores the filter: the next page is empty, and the total is found out."""
+    server, session = lab
+
+    def answer(asked):
+        unit, begin = asked.query.get("unit", [""])[0], int(asked.query.get("offset", ["0"])[0])
+        records = [{"id": n, "unit": "C" if n % 2 else "F"} for n in range(8)]
+        kept = [record for record in records if unit in ("", record["unit"])]
+        return reply({"total": 8, "offset": begin, "limit": 10, "items": kept[begin : begin + 10]})
+
+    server.says("/v1/list", answer)
+    frame = session.get("/list", unit="C")
+    assert (len(frame), frame.attrs["immune"]["complete"]) == (4, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"ok": False, "error": "not_authed"},
+        {"error": {"code": "X", "message": "not_authed"}},
+        {"success": False, "message": "not_authed"},
+        {"status": "error", "errors": [{"message": "not_authed"}], "message": "not_authed"},
+    ],
+)
+def test_a_failure_with_status_200_is_no_row(lab, body):
+    """Slack, Cloudflare and GraphQL: what the service says is the error."""
+    server, session = lab
+    server.says("/v1/list", reply(body))
+    with pytest.raises(im.BadReplyError, match="not_authed"):
+        session.get("/list")
+
+
+def test_a_waveform_is_one_record(lab):
+    """A list of numbers among the fields of a record is a value of one."""
+    server, session = lab
+    server.says("/v1/wave", reply({"timestamp": "2026-01-01T00:00:00Z", "rate": 1000, "values": [0.5, 0.25]}))
+    frame = session.get("/wave")
+    assert (len(frame), frame["values"][0], frame["rate"][0]) == (1, [0.5, 0.25], 1000)
+
+
+@pytest.mark.parametrize("said", ["limit must be at most 100", "unknown parameter limit"])
+def test_a_server_that_refuses_the_size_of_a_page_is_asked_without(lab, said):
+    """1,000 records a page are documented of IMMUNE only."""
+    server, session = lab
+
+    def answer(asked):
+        return reply({"error": {"message": said}}, 422) if "limit" in asked.query else reply({"items": PAGE})
+
+    server.says("/v1/sensors", answer)
+    assert len(session.sensors()) == 3
+
+
 def test_no_content_is_an_empty_frame(lab):
     """204."""
     server, session = lab
@@ -285,6 +360,8 @@ def test_a_person_may_say_where_the_records_are(lab, body, hints, rows):
     profile = im.Profile("lab", f"{server.origin}/v1", **hints)
     with_profile = connect(profile, api_key=KEY)
     assert len(with_profile.get("/list")) == rows
+    server.says("/v1/one", reply({"id": "a"}))
+    assert with_profile.get("/one")["id"].tolist() == ["a"]  # a profile speaks of most answers, not of all
     with_profile.logout()
 
 

@@ -12,6 +12,7 @@ from immune_nb.fetch.pages import Page, Step
 from immune_nb.fetch.paging import Trail, Turn
 from immune_nb.fetch.windows import EVER, Window, asked
 from immune_nb.frames.decode import Part, instants_of, part_of
+from immune_nb.frames.meaning import without_zone
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import Sheet
 from immune_nb.hints import Hints
@@ -70,7 +71,8 @@ class Listing:
     @property
     def reading(self) -> dict[str, Any]:
         """How its pages are to be read, as `Reader` wants it."""
-        return {"schema": self.schema, "at": self.hints.records, "named": self.name}
+        hints = self.hints
+        return {"schema": self.schema, "at": hints.records, "must": hints.is_said_now, "named": self.name}
 
     def trail(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Trail:
         """The way through a window, from its first page."""
@@ -153,6 +155,8 @@ class Crop:
         if page.sheet.rows or not self.detected:
             self.detected["records"] = about.where
             self.detected["sure"] = self.detected.get("sure", True) and about.sure
+            if page.sheet.rows and (naive := without_zone(page.sheet.record(0))):
+                self.detected["taken_for_utc"] = [quoted(name, 60) for name in naive]
         if about.left:
             self.detected["left"] = list(about.left)
         if way:

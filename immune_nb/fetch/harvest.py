@@ -50,6 +50,7 @@ class _Errand:
         return replace(self, trail=trail)
 
 
+NOT_FOUND = 404
 REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
 
 
@@ -172,6 +173,11 @@ class Harvest:
         crop = self.crops[errand.of]
         if self._is_late(errand) or (isinstance(error, QueryError) and crop.windows):
             return self._without_windows(errand.of)
+        if isinstance(error, QueryError) and error.status == NOT_FOUND and errand.trail.is_hopeful:
+            with self._lock:
+                crop.awaited -= 1
+                crop.done.append(errand.window)
+            return ()
         if isinstance(error, QueryError) and (other := self._otherwise(errand, str(error))):
             return [other]
         with self._lock:

@@ -16,7 +16,15 @@ from immune_nb.errors import quoted
 from immune_nb.fetch.signs import Signs
 from immune_nb.frames.names import NEXT_LINKS, PAGE_SIZES, POSITIONS, plain
 
-__all__ = ["StrayLinkError", "address", "header_links", "is_address", "missing_from", "next_in_body"]
+__all__ = [
+    "StrayLinkError",
+    "address",
+    "header_links",
+    "is_address",
+    "missing_from",
+    "next_in_body",
+    "next_parameters",
+]
 
 PARAMETER = r"""\s*;\s*(?:[\w!#$&+\-.^`|~*]+\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)?"""
 LINK = re.compile(rf"<([^<>]*)>((?:{PARAMETER})*)\s*(?:,|$)")
@@ -46,6 +54,13 @@ def next_in_body(signs: Signs) -> str | None:
         if "next" in words and (href := _href(link)):
             return href
     return None
+
+
+def next_parameters(signs: Signs) -> dict[str, str]:
+    """The parameters of the next page, where the body has an object of them in place of a link."""
+    said = signs.first(("next",), lambda value: isinstance(value, dict))
+    items = said.value.items() if said else ()
+    return {name: str(value) for name, value in items if isinstance(value, str | int) and plain(name) in POSITIONS}
 
 
 def _href(value: Any) -> str | None:

@@ -25,6 +25,7 @@ FAILURES = ("errors", "failed", "rejected", "failures", "invalid")
 TAKEN_COUNTS = ("accepted", "created", "inserted", "succeeded", "success_count", "imported", "saved", "ingested")
 FAILED_COUNTS = (*FAILURES, "error_count", "failure_count", "failed_count", "rejected_count")
 NUMBERS = ("index", "row", "position")
+NO_REASON = "no reason given"
 BAD = re.compile(
     r"(?<![a-z])(?:reject|fail|err|invalid|refus|denied|skip|ignor|duplic|conflict|drop|unproc|false|not(?![a-z]))",
     re.IGNORECASE,
@@ -163,11 +164,11 @@ def _is_refusal(entry: Mapping[str, Any]) -> bool:
 
 def _message(entry: Any) -> str:
     if not isinstance(entry, Mapping):
-        return quoted(entry)
+        return quoted(entry) or NO_REASON
     errors = entry.get("errors")
     if isinstance(errors, list) and errors and not entry.get("error"):
         return _message(errors[0])
-    return str(Problem.read(entry)) or quoted(entry.get("reason") or entry.get("status") or "no reason given")
+    return str(Problem.read(entry)) or quoted(entry.get("reason") or entry.get("status") or "") or NO_REASON
 
 
 def _id(entry: Mapping[str, Any]) -> str:

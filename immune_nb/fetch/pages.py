@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl
 
 from immune_nb.errors import BadReplyError
 from immune_nb.fetch.client import Params, Reply
+from immune_nb.fetch.problems import Problem
 from immune_nb.fetch.signs import Signs
+from immune_nb.frames.names import is_of_paging, plain
 from immune_nb.frames.sheets import Reader, Sheet
 
 __all__ = ["PAGE_SIZE", "Ask", "Page", "Step", "again", "fetch"]
@@ -70,12 +72,27 @@ def fetch(ask: Ask, step: Step, reader: Reader) -> Page:
     def read(reply: Reply) -> None:
         try:
             sheets.append(reader.read(reply.content, reply.headers.get("content-type", "")))
+            _refuse_a_failure(sheets[-1], reply)
         except (ValueError, RecursionError):
             reply.json()  # which says where it stops
             raise BadReplyError(f"{reply.where}: the answer cannot be read.", hint="Is base_url right?") from None
 
     reply = ask(step.path, step.params, read)
     return Page(sheets[-1], reply)
+
+
+def _refuse_a_failure(sheet: Sheet, reply: Reply) -> None:
+    """Some services answer 200 and say in the body that it went wrong.
+
+    Raises:
+        BadReplyError: That is all there is.
+    """
+    record = sheet.record(0) if sheet.rows == 1 and not sheet.about.is_list else None
+    if not isinstance(record, dict) or not all(map(is_of_paging, record)):
+        return
+    said = {plain(name): value for name, value in record.items()}
+    if said.get("error") or said.get("errors") or False in (said.get("ok"), said.get("success")):
+        raise BadReplyError(f"{reply.where}: {str(Problem.read(record)) or 'the service says that it failed'}.")
 
 
 def again(reply: Reply) -> Ask:

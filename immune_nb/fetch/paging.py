@@ -7,12 +7,15 @@ reason, where no way is left, where a page or a step comes again, and where empt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from immune_nb.errors import quoted
 from immune_nb.fetch.links import StrayLinkError
 from immune_nb.fetch.pages import Page, Step
-from immune_nb.fetch.ways import LINKS, ZERO_BASED, Option, Stand, Way, goes_on, options
+from immune_nb.fetch.stand import Option, Stand, Way, goes_on, goes_on_by_size
+from immune_nb.fetch.ways import COUNTED, LINKS, ZERO_BASED, options
 from immune_nb.frames.names import CUTS, OFFSETS, PAGE_NUMBERS, POSITIONS, SHARES, plain
 from immune_nb.hints import Paging
 
@@ -39,6 +42,7 @@ class Trail:
         idle: Pages in a row that brought nothing.
         longest: Records of the first page.
         is_zero_based: Whether pages are numbered from zero.
+        is_hopeful: Whether the page under way may not exist: it is asked for because the last one was full.
     """
 
     start: Step
@@ -53,6 +57,7 @@ class Trail:
     idle: int = 0
     longest: int = 0
     is_zero_based: bool = False
+    is_hopeful: bool = False
 
     @property
     def step(self) -> Step:
@@ -126,14 +131,23 @@ def onward(page: Page, trail: Trail) -> Turn:
         return Turn(None, str(stray), not again, here.way, page.signs.fault)
     new = tuple(option for option in found if option.step.name not in here.seen)
     promise = _promise(stand)
-    if not new or here.idle >= PATIENCE:
-        why = "a cursor that repeats" if found and not new else "the same page again" if found and again else promise
-        is_empty = why == NOT_UNDERSTOOD and not page.sheet.rows
-        return Turn(
-            None, "an empty page that promises more" if is_empty else why, not again, here.way, page.signs.fault
-        )
-    ahead = replace(here, asked=new[0], doubt=new[1:], promise=promise)
+    is_met = page.total is not None and here.counts_all and here.rows >= page.total
+    is_behind = (again and trail.is_hopeful) or (not page.sheet.rows and (promise == "end" or is_met))
+    if not new or here.idle >= PATIENCE or (is_behind and (is_met or new[0].way.kind in COUNTED)):
+        why = "end" if is_behind else _why_over(page, found, new, promise, again=again)
+        return Turn(None, why, not again, here.way, page.signs.fault)
+    is_hopeful = new[0].way.kind in COUNTED and goes_on_by_size(stand)
+    ahead = replace(here, asked=new[0], doubt=new[1:], promise=promise, is_hopeful=is_hopeful)
     return Turn(ahead, "end", not again, here.way or new[0].way, page.signs.fault)
+
+
+def _why_over(page: Page, found: Sequence[Option], new: Sequence[Option], promise: str, *, again: bool) -> str:
+    """Why a list ends that was not followed to its end, or that there is no more."""
+    if found and not new:
+        return "a cursor that repeats"
+    if found and again:
+        return "the same page again"
+    return "an empty page that promises more" if promise == NOT_UNDERSTOOD and not page.sheet.rows else promise
 
 
 def _is_wrong(page: Page, asked: Option, *, again: bool) -> bool:
@@ -151,6 +165,6 @@ def _promise(stand: Stand) -> str:
     signs = stand.page.signs
     more, token = signs.more, signs.token
     if more and more.value and plain(more.name) in CUTS:
-        return f"the service says {more.name}"
+        return f"the service says {quoted(more.name, 40)}"
     promised = more.value if more else token or (stand.page.total is None and goes_on(stand))
     return NOT_UNDERSTOOD if promised else "end"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from immune_nb.errors import quoted
 from immune_nb.frames.envelopes import About
 from immune_nb.frames.names import (
     CUTS,
@@ -27,9 +28,10 @@ __all__ = ["Said", "Signs"]
 FALSE = frozenset({"", "false", "none", "null", "no", "ok", "0"})
 STRONG = frozenset({*TOKENS, *NEXT_LINKS}) - WEAK_TOKENS
 OF_LISTS = frozenset({"nextpagetoken", "nexttoken", "nextcursor", "continuationtoken", "hasmore", "hasnextpage"})
-HEADER = re.compile(r"(?:x-)?(?:pagination-)?(next[\w-]*|total[\w-]*|continuation[\w-]*|cursor|has[\w-]*)$")
+SURE_TOKENS = tuple(name for name in TOKENS if name not in WEAK_TOKENS)
+HEADER = re.compile(r"(?:x-)?(?:pagination-|wp-)?(next[\w-]*|total[\w-]*|continuation[\w-]*|cursor|has[\w-]*)$")
 X_HEADER = re.compile(r"x-(?:pagination-)?(page|per-page|page-size|limit|offset|current-page|last-page|count|more)$")
-RANGE = re.compile(r"\s*\w+\s+(?:\d+-\d+|\*)/(\d+)")
+RANGE = re.compile(r"\s*(?:\w+\s+)?(?:\d+-\d+|\*)/(\d+)")
 DEEPEST = 3
 
 
@@ -92,7 +94,7 @@ class Signs:
                 return Said(said.name, _truth(said.value) is is_more)
         return self.first(CUTS, lambda value: _truth(value) is True)
 
-    @property
+    @cached_property
     def is_over(self) -> bool:
         """Whether a field that would say what is next is there and says nothing."""
         fields = [said.value for place in self._places for name, said in place.items() if name in STRONG]
@@ -101,9 +103,9 @@ class Signs:
     @cached_property
     def total(self) -> int | None:
         """How many records the list has, as the service states it."""
-        if not self._about.counts:
-            return None
         said = self.first(TOTALS, lambda value: _total(value) is not None)
+        if not self._about.counts or (said and _is_lower_bound(said.value)):
+            return None
         if said:
             return _total(said.value)
         count = self.number(("count",))
@@ -113,20 +115,27 @@ class Signs:
         return int(span[1]) if span else None
 
     @cached_property
+    def least(self) -> int | None:
+        """How many records the list has at least."""
+        said = self.first(TOTALS, lambda value: _total(value) is not None)
+        return _total(said.value) if said and self._about.counts else self.total
+
+    @cached_property
     def token(self) -> Said | None:
         """A token for the next page, and where it is from."""
-        strong = tuple(name for name in TOKENS if name not in WEAK_TOKENS)
-        said = self.first(strong, _is_token)
+        said = self.first(SURE_TOKENS, _is_token) or self.first(
+            ("lastevaluatedkey",), lambda value: isinstance(value, dict)
+        )
         has_strong = any(name in STRONG for place in self._places for name in place)
         return said or (None if has_strong else self.first(tuple(WEAK_TOKENS), _is_token))
 
-    @property
+    @cached_property
     def fault(self) -> str:
         """What the service says is wrong with the records it sent; "" when all is well."""
         for place in self._places[:-1]:
             for name in FAULTS:
                 if (said := place.get(name)) and _is_true(said.value):
-                    return f"the service says {said.name}"
+                    return f"the service says {quoted(said.name, 40)}"
         shards = [aside.get("_shards") for aside in self._about.asides]
         failed = any(isinstance(shard, dict) and shard.get("failed") for shard in shards)
         return "the service says that shards failed" if failed else ""
@@ -177,9 +186,11 @@ def _whole(value: Any) -> int | None:
 
 def _total(value: Any) -> int | None:
     """A number, or Elasticsearch's, which may be a lower bound only."""
-    if isinstance(value, dict):
-        return _whole(value.get("value")) if value.get("relation", "eq") == "eq" else None
-    return _whole(value)
+    return _whole(value.get("value") if isinstance(value, dict) else value)
+
+
+def _is_lower_bound(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("relation", "eq") != "eq"
 
 
 def _truth(value: Any) -> bool | None:
@@ -193,4 +204,4 @@ def _is_true(value: Any) -> bool:
 
 
 def _is_token(value: Any) -> bool:
-    return isinstance(value, str | int | dict) and not isinstance(value, bool) and bool(value)
+    return isinstance(value, str | int) and not isinstance(value, bool) and bool(value)

@@ -7,111 +7,34 @@ it guesses, so that a list which was found to page that way goes on that way.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+from immune_nb.errors import quoted
 from immune_nb.fetch.client import Params
-from immune_nb.fetch.links import address, header_links, missing_from, next_in_body
+from immune_nb.fetch.links import address, header_links, missing_from, next_in_body, next_parameters
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
-from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, TOKENS, plain
+from immune_nb.fetch.stand import Option, Stand, Way, goes_on
+from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, POSITIONS, TOKENS, plain
 from immune_nb.hints import Paging
 
-__all__ = ["LINKS", "ZERO_BASED", "Option", "Stand", "Way", "goes_on", "options"]
+__all__ = ["COUNTED", "LINKS", "ZERO_BASED", "options"]
 
-PAGE_PARAMS = ("page", "pageNumber", "page_number", "pageNo", "pageIndex", "p", "page[number]", "_page")
+PAGE_PARAMS = (
+    "page",
+    "pageNumber",
+    "page_number",
+    "pageNo",
+    "pageIndex",
+    "p",
+    "page[number]",
+    "pagination[page]",
+    "_page",
+)
 OFFSET_PARAMS = ("offset", "skip", "$skip", "start", "from", "startIndex", "startAt", "resultOffset")
 ID_PARAMS = ("starting_after", "after", "since_id")
+STATED_ONLY = frozenset({"currentpage", "number"})  # which are no names of parameters
 ZERO_BASED = frozenset({"number", "pageindex"})  # what Spring and .NET count from zero
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a list pages.
-
-    Args:
-        kind: In words.
-        param: The query parameter that asks for a page.
-        base: What is added to the number of pages, or of rows, to ask for the next.
-        is_sure: Whether the answer says so, and nothing is guessed but the name of `param`.
-    """
-
-    kind: str
-    param: str = ""
-    base: int = 0
-    is_sure: bool = True
-
-
-@dataclass(frozen=True)
-class Option:
-    """One way to ask for the next page.
-
-    Args:
-        way: How.
-        step: What to ask.
-        expects: The number that the answer should state, where it states one.
-    """
-
-    way: Way
-    step: Step
-    expects: int | None = None
-
-
-@dataclass(frozen=True)
-class Stand:
-    """Where one stands in a list.
-
-    Args:
-        page: The page that came.
-        start: The step the list began with, whose parameters hold for every page.
-        rows: Records so far.
-        pages: Pages so far.
-        way: How the list was found to page.
-        stated: How it pages, as a person says.
-        is_zero_based: Whether pages are numbered from zero.
-        longest: Records of the first page.
-    """
-
-    page: Page
-    start: Step
-    rows: int
-    pages: int
-    way: Way | None = None
-    stated: Paging | None = None
-    is_zero_based: bool = False
-    longest: int = 0
-    given: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "given", dict(self.start.pairs))
-
-    def asking(self, param: str, value: object) -> Step:
-        """The step with a parameter that says which page, in place of all others that do."""
-        params = {n: v for n, v in self.start.params.items() if plain(n) not in POSITIONS or n == param}
-        return Step(self.start.path, {**params, param: str(value)})
-
-    def first_of(self, names: Iterable[str]) -> list[str]:
-        """Names of parameters, the one that was used in the question first."""
-        ordered = list(dict.fromkeys(names))
-        return sorted(ordered, key=lambda name: name not in self.given)
-
-
-def goes_on(stand: Stand) -> bool | None:
-    """Whether there is more, as the page's counts and flags say; None when they say nothing."""
-    page, signs = stand.page, stand.page.signs
-    if more := signs.more:
-        return bool(more.value)
-    if signs.is_over:
-        return False
-    number, count = signs.number(PAGE_NUMBERS), signs.number(PAGE_COUNTS)
-    if number is not None and count is not None:
-        return number + stand.is_zero_based < count
-    if page.total is not None:
-        return _offset_of(stand) + stand.rows < page.total
-    size = signs.number(PAGE_SIZES)
-    if size and (number is not None or signs.number(OFFSETS) is not None):
-        return page.sheet.rows >= size
-    return None
 
 
 def options(stand: Stand) -> list[Option]:
@@ -120,7 +43,7 @@ def options(stand: Stand) -> list[Option]:
     Raises:
         StrayLinkError: The page has a link that is not followed.
     """
-    if stand.stated:
+    if stand.stated and stand.page.sheet.about.is_list:
         return list(_stated(stand, stand.stated))
     if not stand.page.sheet.about.is_list or ((more := stand.page.signs.more) and not more.value):
         return []
@@ -134,6 +57,10 @@ def _links(stand: Stand) -> Iterator[Option]:
     """A next link: with what we asked for and it leaves out, or as it stands where that is refused."""
     if link := next_in_body(stand.page.signs):
         yield from _link("next link in body", link, stand)
+        return
+    if params := next_parameters(stand.page.signs):
+        kept = {name: value for name, value in stand.start.params.items() if plain(name) not in POSITIONS}
+        yield Option(Way("parameters in body"), Step(stand.start.path, {**kept, **params}))
         return
     for link, pairs in header_links(stand.page.reply.headers.get("link", "")):
         if "next" in pairs.get("rel", "").lower().split() and "anchor" not in pairs:
@@ -162,18 +89,23 @@ def _tokens(stand: Stand) -> Iterator[Option]:
         known = sorted(TOKENS[plain(token.name)], key=lambda name: skips and name not in OFFSET_PARAMS)
         params = stand.first_of([*known, token.name])
     for param in params:
-        yield Option(Way(f"token {token.name}", param), stand.asking(param, value))
+        yield Option(Way(f"token {quoted(token.name, 40)}", param), stand.asking(param, value))
 
 
 def _numbers(stand: Stand) -> Iterator[Option]:
     """The answer states its page's number; some servers count otherwise in parameters than in answers."""
-    number = stand.page.signs.number(PAGE_NUMBERS)
-    if number is None or not goes_on(stand):
+    number, said = stand.page.signs.number(PAGE_NUMBERS), stand.page.signs.first(PAGE_NUMBERS, _is_number)
+    if number is None or said is None or not goes_on(stand):
         return
-    following = [(param, number + 1) for param in stand.first_of(PAGE_PARAMS)]
+    own = [said.name] if plain(said.name) not in STATED_ONLY else []
+    following = [(param, number + 1) for param in stand.first_of((*own, *PAGE_PARAMS))]
     shifted = [("page", number + 2), ("page", number)]
     for param, value in (*following, *(pair for pair in shifted if pair[1])):
         yield Option(Way("page number", param, value - stand.pages), stand.asking(param, value), number + 1)
+
+
+def _is_number(value: object) -> bool:
+    return str(value).isdecimal()
 
 
 def _offsets(stand: Stand) -> Iterator[Option]:
@@ -197,16 +129,31 @@ def _guesses(stand: Stand) -> Iterator[Option]:
     if more and key is not None:
         for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS):
             yield _after(stand, Way("id of the last record", param, is_sure=not number), key)
-    style = "resultOffset" if more and plain(more.name) == "exceededtransferlimit" else _style(stand.page)
-    for param in dict.fromkeys((style, *stand.first_of(OFFSET_PARAMS))):
+    ways = (
+        (_guessed_pages, _guessed_offsets)
+        if stand.page.signs.number(PAGE_COUNTS)
+        else (_guessed_offsets, _guessed_pages)
+    )
+    for way in ways:
+        yield from way(stand)
+
+
+def _guessed_offsets(stand: Stand) -> Iterator[Option]:
+    for param in dict.fromkeys((_style(stand.page), *stand.first_of(OFFSET_PARAMS))):
         base = int(text) if (text := stand.given.get(param, "0")).isdecimal() else 0
         yield Option(Way("offset", param, base, is_sure=False), stand.asking(param, base + stand.rows))
-    for param, value in (("page", 1), ("page", 2), ("_page", 2), ("pageNumber", 2)):
+
+
+def _guessed_pages(stand: Stand) -> Iterator[Option]:
+    """From zero or from one: the page that comes again was the first."""
+    for param, value in (("page", 1), ("page", 2), ("_page", 2), ("pageNumber", 2), ("p", 2)):
         yield Option(Way("page number", param, value - 1, is_sure=False), stand.asking(param, value))
 
 
 def _style(page: Page) -> str:
     """The offset's name in a family of servers that the answer shows."""
+    if (more := page.signs.more) and plain(more.name) == "exceededtransferlimit":
+        return "resultOffset"
     names = set(chain.from_iterable(page.sheet.about.asides))
     if any(name.startswith(("@odata", "odata", "@iot")) for name in names):
         return "$skip"
@@ -249,13 +196,7 @@ def _stated(stand: Stand, paging: Paging) -> Iterator[Option]:
         yield from _counted(stand, Way(STATED[paging.kind], paging.param, base))
 
 
-def _offset_of(stand: Stand) -> int:
-    """Records before the first page, where the question skipped some."""
-    given = [value for name, value in stand.given.items() if plain(name) in OFFSETS and value.isdecimal()]
-    return int(given[0]) if given and len(given[0]) < 10 else 0  # noqa: PLR2004 - longer ones are instants
-
-
-LINKS = frozenset({"next link in body", "Link header", "link, as stated"})
+LINKS = frozenset({"next link in body", "parameters in body", "Link header", "link, as stated"})
 DOCUMENTED = frozenset({"starting_after", "ending_before"})
 STATED = {"page": "page number", "offset": "offset", "id": "id of the last record"}
 COUNTED = frozenset(STATED.values())

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from immune_nb.errors import BadReplyError, quoted
-from immune_nb.frames.names import CONTAINERS, IDENTITIES, LABELS, POINT_LISTS, is_of_paging, plain
+from immune_nb.frames.names import ASIDES, CONTAINERS, IDENTITIES, LABELS, POINT_LISTS, is_of_paging, plain
 from immune_nb.frames.records import lists_as_objects, spread, unwrapped
-from immune_nb.frames.seek import Hit, seek
+from immune_nb.frames.seek import Hit, is_of_objects, seek
 from immune_nb.frames.series import Rows, table_of, units_in
 from immune_nb.frames.trees import branches, leaves
 
@@ -54,27 +54,38 @@ class Found(NamedTuple):
         about: What is known.
         labels: Fields that the answer says once for all of them.
         as_sent: Whether `records` is a list of the answer, as it came.
+        key: The field that holds it.
     """
 
     records: list[Any]
     about: About
     labels: Mapping[str, Any] = {}
     as_sent: bool = False
+    key: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but plain fields stand around the list, none of which says anything of the records."""
+        about = self.about
+        fields = [field for aside in about.asides for field in aside.items()]
+        is_said = any(plain(name) in LABELS | IDENTITIES or isinstance(value, dict | list) for name, value in fields)
+        return self.as_sent and len(about.asides) <= 1 and not (is_said or about.units or about.left)
 
 
-def find(body: Any, *, at: str = "", named: str = "") -> Found:
+def find(body: Any, *, at: str = "", must: bool = True, named: str = "") -> Found:
     """The records of a decoded body.
 
     Args:
         body: What the answer holds.
         at: Where the records are, as a path of field names, when somebody knows.
+        must: Whether it is an error when there is nothing at `at`; else they are sought.
         named: What was asked for, e.g. ``sensors``: a list of that name is meant.
 
     Raises:
         BadReplyError: There is nothing at `at`.
     """
-    if at:
-        return _stated(body, at.removesuffix("[]"))
+    if at and (found := _stated(body, at.removesuffix("[]"), must=must)):
+        return found
     if body is None:
         return Found([], About("nothing"))
     if isinstance(body, list):
@@ -85,10 +96,12 @@ def find(body: Any, *, at: str = "", named: str = "") -> Found:
     return _taken(body, hit) if hit else _from_object(body, named)
 
 
-def _stated(body: Any, at: str) -> Found:
+def _stated(body: Any, at: str, *, must: bool) -> Found | None:
     target, keys = body, [key for key in at.split(".") if key not in ("", "$")]
     for key in keys:
         if not isinstance(target, dict) or key not in target:
+            if not must:
+                return None
             raise BadReplyError(f"The answer has no {quoted(at, 60)!r}.", hint="Is records= right?")
         target = target[key]
     if isinstance(target, list) or (table := table_of(target)) is None:
@@ -108,7 +121,8 @@ def _taken(body: Any, hit: Hit) -> Found:
         labels = _labels(asides, is_series=True)
         return Found(_labelled(hit.target.rows, labels), _with_units(about, hit.target.units))
     about = replace(about, where=f"{place}[]", asides=asides)
-    return _listed(hit.target, _with_units(about, {}), _labels(asides, is_series=plain(hit.keys[-1]) in POINT_LISTS))
+    labels = _labels(asides, is_series=plain(hit.keys[-1]) in POINT_LISTS)
+    return _listed(hit.target, _with_units(about, {}), labels)._replace(key=hit.keys[-1])
 
 
 def _with_units(about: About, units: Mapping[str, str]) -> About:
@@ -145,12 +159,14 @@ def _with(labels: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any
 
 def _listed(records: list[Any], about: About, labels: Mapping[str, Any]) -> Found:
     """Records of a list: tables within them laid out, wrappers around them taken off."""
+    if records and all(isinstance(record, list) and all(isinstance(r, dict) for r in record) for record in records):
+        return _listed([r for record in records for r in record], replace(about, where=f"{about.where}[]"), labels)
     if records and all(isinstance(record, list) for record in records):
         made, how, sure = lists_as_objects(records)
         about = replace(about, where=f"{about.where} ({how})", sure=about.sure and sure)
         return Found(_labelled(made, labels), about)
     if laid_out := spread(records):
-        where = f"{about.where}.{laid_out.how}"
+        where = f"{about.where}.{laid_out.how}".rstrip(".")
         asides = (*about.asides, laid_out.faults)
         about = replace(about, where=where, asides=asides, counts=False, units={**about.units, **laid_out.units})
         return Found(_labelled(laid_out.rows, labels), about)
@@ -170,7 +186,9 @@ def _from_object(body: Node, named: str) -> Found:
     if key and (rows := branches(node[key], wrapped=True)) is not None:
         return _formed(body, [*keys, key], rows, "map")
     place = ".".join(quoted(key, 40) for key in keys)
-    return Found([node], About(place or "one record", asides=_asides(body, keys) or (body,), is_list=False))
+    sure = not any(is_of_objects(value) and value and plain(name) not in ASIDES for name, value in node.items())
+    sure = sure or any(plain(name) in IDENTITIES for name in node)
+    return Found([node], About(place or "one record", sure, _asides(body, keys) or (body,), is_list=False))
 
 
 def _formed(body: Node, keys: list[str], rows: list[Any], form: str) -> Found:

@@ -12,18 +12,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from immune_nb.frames.names import is_time_name, is_value_name
+from immune_nb.frames.names import is_label_name, is_time_name, is_value_name
 from immune_nb.frames.numbers import EPOCH_SCALES, as_number, epoch_unit
 
-__all__ = ["meant"]
+__all__ = ["meant", "without_zone"]
 
 CLOCK = r"\d\d:\d\d(:\d\d([.,]\d{1,9})?)?"
 ISO_TIME = rf"^\d{{4}}-\d\d-\d\d[Tt ]{CLOCK} ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?)?$"
+NAIVE = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt ]{CLOCK}", re.ASCII)
 DATE = r"^\d{4}-\d\d-\d\d$"
 DIGITS = r"^\d{10}(\d{3}){0,3}$"
+DECIMAL = r"^-?(0|[1-9]\d*)(\.\d+)?$"
 SPLIT = re.compile(r"(.{10})[Tt ]([\d:]+)(?:[.,](\d+))? ?(.*)", re.ASCII)
 ZONE = re.compile(r"([+-]\d\d):?(\d\d)?", re.ASCII)
 MICRO, NANO = pa.timestamp("us", "UTC"), pa.timestamp("ns", "UTC")
+
+
+def without_zone(record: Any) -> list[str]:
+    """The fields of a record that hold an instant without a zone, which is taken for UTC."""
+    fields = record.items() if isinstance(record, dict) else ()
+    return [name for name, value in fields if isinstance(value, str) and NAIVE.fullmatch(value)]
 
 
 def meant(column: pa.Array, name: str, *, is_text: bool = False) -> pa.Array:
@@ -54,11 +62,18 @@ def _text(texts: pa.Array, name: str, *, is_text: bool) -> pa.Array:
         if _all_match(texts, DIGITS):
             instants = _since_1970(texts.cast(pa.int64()))
             return texts if pa.types.is_integer(instants.type) else instants
-    return _numbers(texts) if is_text or is_value_name(name) else texts
+    if is_text or is_value_name(name):
+        return _numbers(texts)
+    return _numbers(texts) if not is_label_name(name) and _are_fractions(texts) else texts
 
 
 def _all_match(texts: pa.Array, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(texts, pattern)).as_py())
+
+
+def _are_fractions(texts: pa.Array) -> bool:
+    """Whether all are numbers and some of them broken, as no id is."""
+    return _all_match(texts, DECIMAL) and bool(pc.any(pc.match_substring(texts, ".")).as_py())
 
 
 def _instants(texts: pa.Array) -> pa.Array:

@@ -36,6 +36,7 @@ __all__ = [
     "UNITS",
     "WEAK_TOKENS",
     "WRAPPERS",
+    "is_label_name",
     "is_of_paging",
     "is_time_name",
     "is_value_name",
@@ -49,11 +50,25 @@ RECORD_LISTS = (
 )
 CONTAINERS = frozenset({*RECORD_LISTS, "response", "body", "payload", "embedded", "table", "resultset", "dataset"})
 POINT_LISTS = frozenset(
-    {"readings", "values", "points", "datapoints", "dps", "samples", "measurements", "observations", "history"}
+    {
+        "readings",
+        "value",
+        "feeds",
+        "values",
+        "points",
+        "datapoints",
+        "dps",
+        "samples",
+        "measurements",
+        "observations",
+        "history",
+    }
     | {"timeseries", "series", "data", "events", "tables", "streams"}
 )
-COLUMN_LISTS = frozenset({"columns", "fields", "cols", "header", "headers", "columnnames", "components", "names"})
-ROW_LISTS = frozenset({"values", "rows", "data", "dataarray", "points", "records", "results", "datasets"})
+COLUMN_LISTS = frozenset(
+    {"columns", "fields", "cols", "header", "headers", "columnnames", "components", "names", "columnmeta", "meta"}
+)
+ROW_LISTS = frozenset({"values", "rows", "data", "dataarray", "points", "records", "results", "dataset"})
 ASIDES = frozenset(  # lists and objects beside the records that are not records themselves
     {"links", "link", "warnings", "errors", "messages", "included", "facets", "aggregations", "filters", "schema"}
     | {"infos", "notices", "orderby", "sort", *COLUMN_LISTS}
@@ -76,12 +91,23 @@ UNITS = ("units", "unit", "uom", "columnunits")
 # What is said of the rest of a list.
 PAGES = frozenset(  # objects that say it
     {"meta", "metadata", "pagination", "paging", "page", "pages", "pageinfo", "paginginfo", "responsemetadata"}
-    | {"cursor", "cursors", "links", "info", "view", "navigation", "listmetadata", "summary", "resultinfo", "pager"}
+    | {"cursor", "cursors", "links", "info", "view", "navigation", "listmetadata", "resultinfo", "pager"}
     | {"next", "total", "status", "control", "context"}
 )
 TOTALS = (
     *("totalcount", "total", "totalelements", "totalitems", "totalresults", "totalrecords", "totalhits", "totalrows"),
-    *("totalsize", "numbermatched", "nummatched", "numfound", "found", "nbhits", "fullcount", "totalnumber"),
+    *(
+        "totalsize",
+        "recordsfiltered",
+        "recordstotal",
+        "numbermatched",
+        "nummatched",
+        "numfound",
+        "found",
+        "nbhits",
+        "fullcount",
+        "totalnumber",
+    ),
 )
 MORE = (
     *("hasmore", "hasnext", "hasnextpage", "more", "moreavailable", "moreresults", "hasmoreitems", "hasmoreresults"),
@@ -102,7 +128,7 @@ PAGE_COUNTS = ("totalpages", "pagecount", "lastpage", "pages", "numpages", "page
 PAGE_SIZES = ("perpage", "pagesize", "limit", "size", "itemsperpage", "maxresults", "resultsperpage", "top")
 OFFSETS = ("offset", "skip", "startindex", "startat", "start", "from", "resultoffset")
 TOKENS: dict[str, tuple[str, ...]] = {  # a token's field, and the parameters it usually goes back in
-    "nextcursor": ("cursor", "next_cursor", "nextCursor", "after"),
+    "nextcursor": ("cursor", "next_cursor", "nextCursor", "after", "start_cursor"),
     "nextpagetoken": ("pageToken", "page_token", "nextPageToken", "next_page_token"),
     "nexttoken": ("next_token", "nextToken", "NextToken", "pagination_token", "page_token", "pageToken"),
     "paginationtoken": ("pagination_token", "paginationToken", "PaginationToken"),
@@ -123,6 +149,7 @@ TOKENS: dict[str, tuple[str, ...]] = {  # a token's field, and the parameters it
     "nextskip": ("skip", "$skip", "offset"),
     "nextpage": ("page", "pageNumber", "page_number", "page_token", "pageToken", "cursor"),
     "nextpagenumber": ("page", "pageNumber", "page_number"),
+    "nextstarttime": ("start_time", "startTime", "start"),
     "nextid": ("starting_after", "since_id", "after", "cursor"),
     "next": ("cursor", "next", "after", "page", "page_token", "offset", "start"),
     "bookmark": ("bookmark",),
@@ -165,11 +192,16 @@ TIME_WORDS = frozenset(
     {"timestamp", "timestamps", "time", "times", "ts", "tstamp", "stamp", "date", "dates", "datetime", "epoch", "at"}
     | {"on", "when", "instant", "created", "updated", "modified", "changed", "published", "seen", "observed"}
     | {"measured", "recorded", "received", "sampled", "generated", "start", "end", "started", "ended", "begin"}
-    | {"since", "until", "expires", "expiry", "day", "hour", "clock"}
+    | {"since", "until", "expires", "expiry", "day", "hour", "clock", "dt", "sunrise", "sunset"}
 )
+TIME_ENDS = ("time", "timestamp", "date")  # of words written together, as ``unixtime``
 TIME_UNITS = frozenset({"s", "sec", "secs", "seconds", "ms", "millis", "milliseconds", "us", "micros", "ns", "nanos"})
 TIME_KINDS = TIME_UNITS | {"utc", "gmt", "unix", "epoch", "iso", "local"}
 VALUE_WORDS = frozenset({"value", "val", "v", "reading", "measurement", "result", "mean", "avg", "average", "median"})
+LABEL_WORDS = frozenset(
+    {"id", "ids", "key", "code", "version", "firmware", "release", "revision", "rev", "build", "section", "chapter"}
+    | {"serial", "model", "name", "label", "tag", "ip", "address", "phone", "zip", "number", "no", "ref", "part"}
+)
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -191,7 +223,7 @@ def is_time_name(name: str) -> bool:
     words = _words(name)
     while len(words) > 1 and words[-1] in TIME_KINDS:
         words.pop()
-    return bool(words) and (words[-1] in TIME_WORDS or words == ["t"])
+    return bool(words) and (words[-1] in TIME_WORDS or words[-1].endswith(TIME_ENDS) or words == ["t"])
 
 
 @lru_cache(4096)
@@ -199,6 +231,13 @@ def is_value_name(name: str) -> bool:
     """Whether a field of this name holds what was measured."""
     words = _words(name)
     return bool(words) and words[-1] in VALUE_WORDS
+
+
+@lru_cache(4096)
+def is_label_name(name: str) -> bool:
+    """Whether a field of this name holds what only looks like a number: an id, a version, a code."""
+    words = _words(name)
+    return not words or any(word in LABEL_WORDS for word in words)
 
 
 def _words(name: str) -> list[str]:

@@ -13,6 +13,7 @@ SINCE, UNTIL = 978_307_200, 4_102_444_800  # the years 2001 and 2100: what a pla
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 NO_NUMBER = frozenset({"nan", "inf", "-inf", "+inf"})
 EXACT = 2**53
+DIGITS = 17  # as many as a float can be told apart by
 
 
 def epoch_unit(numbers: Iterable[float]) -> str | None:
@@ -36,7 +37,7 @@ def as_number(text: str) -> float | int | None:
         return None
     if match[2] or match[3]:
         number = float(text)
-        return number if abs(number) < EXACT else None
+        return number if abs(number) < EXACT and len(text) <= DIGITS + 2 else None
     whole = int(text) if len(text) < 20 else EXACT + 1  # noqa: PLR2004 - int() of a long text is slow
     return whole if abs(whole) <= EXACT else None
 

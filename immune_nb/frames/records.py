@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from immune_nb.frames.names import FAULTS, WRAPPERS, plain
+from immune_nb.frames.names import FAULTS, POINT_LISTS, WRAPPERS, plain
 from immune_nb.frames.numbers import as_measured
 from immune_nb.frames.series import Rows, is_instant, rows_of
 
@@ -57,7 +57,7 @@ def spread(nodes: Sequence[Any]) -> LaidOut | None:
     """
     laid_out = LaidOut()
     for node in nodes:
-        found = _found(node, 0) if node.__class__ is dict and any(map(_may_hold, node.values())) else None
+        found = _found(node, 0) if node.__class__ is dict and _may_hold_rows(node) else None
         for rows in found or ():
             laid_out.add(rows)
         if found is None and (node.__class__ is not dict or node.keys() != NO_RESULT):
@@ -65,8 +65,12 @@ def spread(nodes: Sequence[Any]) -> LaidOut | None:
     return laid_out if laid_out.how or len(laid_out.rows) < len(nodes) else None
 
 
-def _may_hold(value: Any) -> bool:
-    return bool(value) and (value.__class__ is list or value.__class__ is dict)
+def _may_hold_rows(node: Mapping[str, Any]) -> bool:
+    """Told quickly, for most records hold none."""
+    for name, value in node.items():
+        if value and (value.__class__ is list or (value.__class__ is dict and plain(name) in POINT_LISTS)):
+            return True
+    return False
 
 
 def _found(node: Any, depth: int) -> list[Rows] | None:
@@ -101,6 +105,8 @@ def unwrapped(records: list[Any]) -> list[Any]:
 
 
 def _wrapper(record: Mapping[str, Any]) -> str:
+    if WRAPPERS.keys().isdisjoint(record):
+        return ""
     for name, beside in WRAPPERS.items():
         inner = record.get(name)
         if inner.__class__ is dict and inner and record.keys() - {name} <= beside:

@@ -14,11 +14,12 @@ from immune_nb.frames.names import (
     POINT_LISTS,
     RECORD_LISTS,
     is_of_paging,
+    is_time_name,
     plain,
 )
 from immune_nb.frames.series import table_of
 
-__all__ = ["Hit", "seek"]
+__all__ = ["Hit", "is_of_objects", "seek"]
 
 DEEPEST = 4  # objects within objects in which a list is looked for
 Node = Mapping[str, Any]
@@ -58,7 +59,8 @@ def _holds_records(node: Node, key: str) -> bool:
     value = node[key]
     if not value:
         return plain(key) in RECORD_LISTS or _is_all_paging(node, key)
-    return isinstance(value[0], dict | list) or not any(plain(name) in IDENTITIES for name in node)
+    is_nested = isinstance(value[0], dict | list)
+    return is_nested or (_is_all_paging(node, key) and not any(is_time_name(name) for name in node))
 
 
 def _is_all_paging(node: Node, *besides: str) -> bool:
@@ -82,7 +84,8 @@ def _by_request(node: Node, named: str, _depth: int) -> Hit | None:
 def _by_descent(node: Node, named: str, depth: int) -> Hit | None:
     """What is in an object whose name says that it holds something."""
     objects = [key for key, value in node.items() if isinstance(value, dict) and not is_of_paging(key)]
-    known = CONTAINERS | {plain(named), *(plain(key) for key in objects if depth and len(objects) == 1)}
+    is_sole = len(objects) == 1 and (depth or not any(plain(key) in IDENTITIES for key in node))
+    known = CONTAINERS | {plain(named), *(plain(key) for key in objects if is_sole)}
     for key, value in node.items():
         if isinstance(value, dict) and depth < DEEPEST and plain(key) in known:
             if plain(key) in PAGES and not any(isinstance(inner, dict | list) for inner in value.values()):
@@ -93,8 +96,11 @@ def _by_descent(node: Node, named: str, depth: int) -> Hit | None:
 
 
 def _by_elimination(node: Node, _named: str, _depth: int) -> Hit | None:
-    """The only list of objects, in an object that is none of them itself."""
+    """The only list of objects, in an object that is none of them itself; of values, where all else is paging."""
     lists = [key for key in _lists(node) if plain(key) not in ASIDES]
+    values = [key for key, value in node.items() if isinstance(value, list) and plain(key) not in ASIDES]
+    if len(values) == 1 and _is_all_paging(node, values[0]):
+        return Hit((values[0],), node[values[0]])
     if len(lists) != 1 or any(plain(key) in IDENTITIES - {"type", "code"} for key in node):
         return None
     sure = _is_all_paging(node, lists[0])
@@ -103,10 +109,11 @@ def _by_elimination(node: Node, _named: str, _depth: int) -> Hit | None:
 
 def _lists(node: Node) -> list[str]:
     """The lists of objects, empty ones too."""
-    return [key for key, value in node.items() if _is_of_objects(value)]
+    return [key for key, value in node.items() if is_of_objects(value)]
 
 
-def _is_of_objects(value: Any) -> bool:
+def is_of_objects(value: Any) -> bool:
+    """Whether a value is a list of objects, or an empty one."""
     return isinstance(value, list) and all(isinstance(inner, dict) for inner in value[:1])
 
 

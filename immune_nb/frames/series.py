@@ -27,6 +27,7 @@ from immune_nb.frames.numbers import as_measured, epoch_unit
 __all__ = ["Rows", "is_instant", "is_point", "keyed_by_time", "rows_of", "table_of", "units_in"]
 
 ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d.*)?)?$", re.ASCII)
+NAME_KEYS = ("name", "columnname", "id", "key", "field", "label", "title", "text")
 Node = Mapping[str, Any]
 
 
@@ -100,10 +101,12 @@ def _without(node: Node, *taken: str) -> dict[str, Any]:
 
 def _name(spec: Any) -> str:
     """The name of a column, given as text or described."""
-    if isinstance(spec, str):
-        return spec
-    keys = ("name", "id", "key", "field", "label", "title", "text")
-    return next((spec[k] for k in keys if isinstance(spec.get(k), str)), "") if isinstance(spec, dict) else ""
+    if isinstance(spec, list):
+        spec = spec[0] if spec else ""
+    if not isinstance(spec, dict):
+        return spec if isinstance(spec, str) else ""
+    said = {plain(key): value for key, value in spec.items() if isinstance(value, str)}
+    return next((said[key] for key in NAME_KEYS if key in said), "")
 
 
 def _table(node: Node) -> Rows | None:
@@ -124,7 +127,12 @@ def _table(node: Node) -> Rows | None:
 def _listed_units(node: Node, names: Sequence[str]) -> dict[str, str]:
     """Units in a list beside the columns', in their order (ERDDAP)."""
     lists = [v for k, v in node.items() if plain(k) in UNITS and isinstance(v, list) and len(v) == len(names)]
-    return {name: unit for units in lists for name, unit in zip(names, units, strict=True) if isinstance(unit, str)}
+    return {
+        name: unit
+        for units in lists
+        for name, unit in zip(names, units, strict=True)
+        if isinstance(unit, str) and not is_time_name(name)
+    }
 
 
 def _objects(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:

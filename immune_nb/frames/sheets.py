@@ -9,11 +9,10 @@ is checked on the bytes: Arrow's parser recurses, and a body of a hundred thousa
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import pyarrow as pa
@@ -21,12 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
 from immune_nb.frames.envelopes import About, Found, find
+from immune_nb.frames.rows import rows_of
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
 __all__ = ["EXACT_IN_FLOAT", "Reader", "Sheet"]
 
 EXACT_IN_FLOAT = 2**53
 ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+HEADROOM = 80  # bytes of white space before the first record
 MOST_LISTS = 8  # in a body that Arrow may read: records with lists in them are not flat
 LIST = "records"  # what the list is called in the document that Arrow reads
 MARK = "\ue000 and so on"  # stands for all records but the first
@@ -63,7 +64,7 @@ class Sheet:
             return self.records[row]
         return {name: column[row].as_py() for name, column in self.columns.items()}
 
-    @property
+    @cached_property
     def mark(self) -> str:
         """What tells this page from another, without reading all of it; "" for a page without records."""
         if not self.rows:
@@ -94,13 +95,15 @@ class Reader:
     Args:
         schema: The columns to expect: a documented field is read as what it is, never as what it looks like.
         at: Where the records are, as a path of field names; "" to find them.
+        must: Whether an answer without that place is an error.
         named: What is asked for: a list of that name is meant.
     """
 
-    def __init__(self, schema: Schema, *, at: str = "", named: str = "") -> None:
+    def __init__(self, schema: Schema, *, at: str = "", must: bool = True, named: str = "") -> None:
         self._fields = {column.name: READ_AS[column.dtype] for column in schema.columns}
         self._pinned = frozenset(self._fields)
-        self._where = {"at": at, "named": named}
+        self._find = partial(find, at=at, must=must, named=named)
+        self._last: tuple[bytes, Found] | None = None
 
     def read(self, body: bytes, kind: str = "") -> Sheet:
         """Read one body.
@@ -115,39 +118,51 @@ class Reader:
             BadReplyError: The records are not where they were said to be.
         """
         if "csv" in kind:
-            return _csv(body)
+            rows = rows_of(body)
+            return Sheet(len(rows), None, rows, About("rows of CSV"), is_text=True)
         return self._quickly(body) or self._exactly(body)
 
     def _exactly(self, body: bytes) -> Sheet:
-        found = find(_decoded(body), **self._where)
+        found = self._find(_decoded(body))
         return Sheet(len(found.records), None, found.records, found.about)
 
     def _quickly(self, body: bytes) -> Sheet | None:
         """The page as Arrow reads it; None when something about it is in doubt."""
         flat = self.flat(body)
-        return self.read_flat(*flat) if flat else None
+        if flat is None:
+            return None
+        start, end, found, is_all = flat
+        if is_all:  # no copy where Arrow can read all of it
+            return self.read_flat(body, found.key, found)
+        return self.read_flat(b'{"%s":%s}' % (LIST.encode(), body[start:end]), LIST, found)
 
-    def flat(self, body: bytes) -> tuple[bytes, Found] | None:
-        """The list of records in a body, and what is around it; None when it is not flat, or not in UTF-8."""
-        for start, end in _flat_lists(body):
+    def flat(self, body: bytes) -> tuple[int, int, Found, bool] | None:
+        """Where the list of records starts and ends, what is around it, and whether Arrow can read the body as it is.
+
+        None when the list is not flat, or not in UTF-8.
+        """
+        shape = body.translate(None, ALL_BUT_BRACKETS).replace(b"{}", b"")
+        for start, end in _flat_lists(body, shape):
             if found := self._framed(body, start, end):
-                return (body[start:end], found) if body.isascii() or _is_utf8(body) else None
+                is_text = body.isascii() or _is_utf8(body)
+                return (start, end, found, shape == b"{[]}") if is_text else None
         return None
 
-    def read_flat(self, text: bytes, found: Found) -> Sheet | None:
+    def read_flat(self, document: bytes, name: str, found: Found) -> Sheet | None:
         """Read a list known to be flat and in UTF-8; None when something about it is in doubt.
 
         Args:
-            text: The list.
+            document: An object with the list.
+            name: The field that holds it.
             found: What is around it.
         """
         try:
-            table, named = self._parse(b'{"%s":%s}' % (LIST.encode(), text), LIST)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            table, named = self._parse(document, name)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError):
             return None
         if table.num_rows != 1 or not named:
             return None
-        records = table[LIST].combine_chunks().values
+        records = table[name].combine_chunks().values
         columns = self._columns(records, named)
         if columns is None or found.labels.keys() & columns.keys():
             return None
@@ -159,13 +174,29 @@ class Reader:
 
     def _framed(self, body: bytes, start: int, end: int) -> Found | None:
         """What stands around a list; None when it is not the list of the records."""
+        head, tail = body[:start], body[end:]
         first = body[start + 1 : body.index(b"}", start) + 1]
-        frame = b'%s[%s,"%s"]%s' % (body[:start], first, MARK.encode(), body[end:])
         try:
-            found = find(json.loads(frame), **self._where)
+            if found := self._like_the_last(head, tail):
+                return found
+            found = self._find(json.loads(b'%s[%s,"%s"]%s' % (head, first, MARK.encode(), tail)))
         except ValueError:
             return None
-        return found if found.as_sent and found.records[1:] == [MARK] else None
+        if not found.as_sent or found.records[1:] != [MARK]:
+            return None
+        self._last = (head, found) if found.is_plain else None
+        return found
+
+    def _like_the_last(self, head: bytes, tail: bytes) -> Found | None:
+        """The same place as on the page before, where the page has the same plain fields around its list."""
+        if self._last is None or self._last[0] != head:
+            return None
+        fields, found = json.loads(b"%s[]%s" % (head, tail)), self._last[1]
+        if isinstance(fields, list):
+            return found
+        fields.pop(found.key)
+        is_same = fields.keys() == found.about.asides[0].keys() and not any(map(_is_nested, fields.values()))
+        return found._replace(about=About(found.about.where, found.about.sure, (fields,))) if is_same else None
 
     def _parse(self, document: bytes, name: str) -> tuple[pa.Table, list[str]]:
         """The table of the document, and the fields its records have, in the order they came."""
@@ -212,23 +243,26 @@ def _decoded(body: bytes) -> Any:
         return [json.loads(line) for line in body.splitlines() if line.strip()]
 
 
-def _csv(body: bytes) -> Sheet:
-    """Rows of text; an empty field is missing."""
-    text = body.decode("utf-8-sig")
-    lines = (line for line in io.StringIO(text, newline="") if not line.startswith("#"))  # InfluxDB's annotations
-    rows = [{name: v or None for name, v in row.items() if name} for row in csv.DictReader(lines, restkey="more")]
-    return Sheet(len(rows), None, rows, About("rows of CSV"), is_text=True)
+def _is_nested(value: Any) -> bool:
+    return value.__class__ is dict or value.__class__ is list
 
 
-def _flat_lists(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where lists of flat objects start and end, the longest first."""
-    places, start = [], -1
-    for _ in range(count if (count := body.count(b"[")) <= MOST_LISTS else 0):
-        start = body.index(b"[", start + 1)
+def _flat_lists(body: bytes, shape: bytes) -> Iterator[tuple[int, int]]:
+    """Where lists of flat objects start and end, the longest first; `shape` is the body's brackets without those."""
+    if shape.count(b"[]") == shape.count(b"[") == 1:
+        start, end = body.find(b"["), body.rfind(b"]") + 1
+        if body[start + 1 : start + 2 + HEADROOM].lstrip().startswith(b"{"):
+            yield start, end
+        return
+    places, start = [], body.find(b"[")
+    while start >= 0:
         places.append((start, body.find(b"]", start) + 1))
+        start = body.find(b"[", start + 1)
+        if len(places) > MOST_LISTS:
+            return
     for start, end in sorted(places, key=lambda place: place[0] - place[1]):
-        shape = body[start:end].translate(None, ALL_BUT_BRACKETS)
-        if shape.startswith(b"[{") and shape.replace(b"{}", b"") == b"[]":
+        inner = body[start:end].translate(None, ALL_BUT_BRACKETS)
+        if inner.startswith(b"[{") and inner.replace(b"{}", b"") == b"[]":
             yield start, end
 
 

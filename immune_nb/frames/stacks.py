@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from immune_nb.frames.decode import Part, part_of
 from immune_nb.frames.envelopes import About, Found
 from immune_nb.frames.schemas import Schema
-from immune_nb.frames.sheets import ALL_BUT_BRACKETS, Reader, Sheet
+from immune_nb.frames.sheets import ALL_BUT_BRACKETS, LIST, Reader, Sheet
 
 __all__ = ["Stacker", "Unread"]
 
@@ -34,8 +34,8 @@ class Unread(Sheet):
 class Stacker(Reader):
     """Reads the pages of lists of one kind, many at a time. Threads may share it; see `Reader` for the arguments."""
 
-    def __init__(self, schema: Schema, *, at: str = "", named: str = "") -> None:
-        super().__init__(schema, at=at, named=named)
+    def __init__(self, schema: Schema, *, at: str = "", must: bool = True, named: str = "") -> None:
+        super().__init__(schema, at=at, must=must, named=named)
         self._schema = schema
 
     def read(self, body: bytes, kind: str = "") -> Sheet:
@@ -44,16 +44,20 @@ class Stacker(Reader):
 
     def _apart(self, body: bytes) -> Unread | None:
         flat = self.flat(body)
-        if flat is None or flat[1].labels:
+        if flat is None:
             return None
-        rows = flat[0].translate(None, ALL_BUT_BRACKETS).count(b"{")
-        return Unread(rows, about=flat[1].about, text=flat[0][1:-1])
+        start, end, found, _ = flat
+        if found.labels or not found.about.is_list:
+            return None
+        rows = body[start:end].translate(None, ALL_BUT_BRACKETS).count(b"{")
+        return Unread(rows, about=found.about, text=body[start + 1 : end - 1])
 
     def read_all(self, sheets: Sequence[Sheet]) -> list[tuple[Sheet, Part]] | None:
         """Read pages as one, and give each its rows; None when they are to be read one by one."""
         pages = [sheet for sheet in sheets if isinstance(sheet, Unread)]
         ends = list(accumulate(page.rows for page in pages))
-        whole = self.read_flat(b"[%s]" % b",".join(page.text for page in pages), Found([], About()))
+        document = b'{"%s":[%s]}' % (LIST.encode(), b",".join(page.text for page in pages))
+        whole = self.read_flat(document, LIST, Found([], About()))
         if whole is None or whole.columns is None or whole.rows != ends[-1] or len(pages) < len(sheets):
             return None
         part = part_of(whole, self._schema)

@@ -85,11 +85,19 @@ class Completion:
             "ordered": True,
         }
 
+    def _look_around(self) -> None:
+        """Take note of the frames in the user's variables that were fetched in Python."""
+        frame = getattr(sys.modules.get("pandas"), "DataFrame", ())
+        for value in list(self._shell.user_ns.values()):
+            if isinstance(value, frame):
+                self._desk.memory.note(value)
+
     def _offers(self, context: CompletionContext) -> tuple[str | None, list[str]]:
         """What is typed and what may take its place; None where others should be asked."""
         lines = context.full_text.split("\n")
         typed = self._magic_line(lines[: context.cursor_line], context.text_until_cursor)
         if typed is not None:
+            self._look_around()
             behind = context.line_with_cursor[context.cursor_position :]
             return self._on_line(typed["rest"], behind, has_body=typed["sign"] == "%%")
         before = "\n".join([*lines[: context.cursor_line], context.text_until_cursor])[-REACH:]
@@ -141,6 +149,7 @@ class Completion:
         session = self._session(call["owner"]) if call else None
         if call is None or session is None:
             return None, []
+        self._look_around()
         from .offers import Knowledge, listed
 
         known, text = Knowledge(self._desk, session.profile.name), (call["open"] or "")[1:]

@@ -7,7 +7,7 @@ const HEADS = ["Sensor", "Readings", "Min", "Mean", "Max", "Std", "Last", "Not g
 const PATIENCE = 2000; // ms until a silent kernel is explained
 const BUSY = "Waiting for the kernel: it answers when the running cell has ended.";
 
-let views = 0; // of this explorer; without any, the kernel need not hold its readings
+let viewers = 0; // of this explorer; without any, the kernel need not hold its readings
 
 const digits = (value) => (value === null ? "–" : Number(value.toPrecision(5)).toLocaleString("en", { maximumFractionDigits: 6 }));
 const counted = (value) => value.toLocaleString("en");
@@ -322,7 +322,7 @@ function render({ model, el }) {
   document.addEventListener("pointerdown", leave, true);
   el.append(root);
   worn = wear();
-  views += 1;
+  viewers += 1;
   plot.prepare();
   ask({ do: "open" }, "Listing sensors…");
   return () => {
@@ -331,8 +331,8 @@ function render({ model, el }) {
     document.removeEventListener("pointerdown", leave, true);
     model.off("msg:custom", listen);
     plot.close();
-    views -= 1;
-    if (!views) ask({ do: "leave" });
+    viewers -= 1;
+    if (!viewers) ask({ do: "leave" });
   };
 }
 

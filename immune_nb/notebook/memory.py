@@ -41,11 +41,16 @@ class Memory:
         self._values: dict[tuple[str, str], dict[str, None]] = {}
         self._answers: dict[tuple[object, ...], Seen] = {}
         self._paths: dict[tuple[str, str], None] = {}
+        self._noted: dict[tuple[object, ...], None] = {}
 
     def note(self, frame: pd.DataFrame) -> None:
-        """Take in a frame that was fetched; its receipt says whose it is."""
+        """Take in a frame that was fetched, once; its receipt says whose it is."""
         receipt = frame.attrs.get("immune") or {}
         profile, path = str(receipt.get("profile", "")), str(receipt.get("path", ""))
+        this = (profile, path, str(receipt.get("parameters")), receipt.get("fetched_at"), len(frame))
+        if not receipt or this in self._noted:
+            return
+        _keep(self._noted, this, None, MOST_VALUES)
         _keep(self._paths, (profile, path), None, MOST_NAMES)
         for name, values in _words(frame):
             self._add(profile, _name_of(path) if name == "id" else name, values)

@@ -75,7 +75,8 @@ def sign_ins(profile: Profile, environ: Mapping[str, str] = os.environ) -> list[
     if not client_of(profile, environ):
         return []
     found = [method for method in ways(profile) if method in SIGN_INS]
-    return found[::-1] if _is_remote(environ) else found
+    leads_back = "{server}" in (profile.redirect_uri or "") and environ.get("JUPYTERHUB_PUBLIC_URL")
+    return found[::-1] if _is_remote(environ) and not leads_back else found
 
 
 def _is_remote(environ: Mapping[str, str]) -> bool:

@@ -28,7 +28,7 @@ MUTANTS = {
     ),
     "repr": ("auth/secrets.py", 'return f"<{self.name}: hidden>"', 'return f"<{self.name}: {self._reveal()}>"'),
     "receipt": (
-        "queries.py",
+        "anywhere.py",
         "        self._account = account",
         "        self._account = client._http._transport._auth.held()[0]",
     ),

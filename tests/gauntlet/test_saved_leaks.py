@@ -12,6 +12,7 @@ import ipywidgets
 import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from gauntlet.canaries import files_with, leaked
 from gauntlet.services import Service
@@ -85,7 +86,7 @@ def test_widget_state_is_clean_before_and_after(lab: Service, ending):
     from immune_nb.notebook.attempts import Attempt
     from immune_nb.notebook.panel import LoginPanel
 
-    desk = ImmuneMagics(InteractiveShell()).desk
+    desk = ImmuneMagics(InteractiveShell(config=Config(HistoryManager={"enabled": False}))).desk
     panel = LoginPanel(desk, Attempt("lab"))
     before = state()
     panel.hear({"do": "connect", "profile": "lab", "method": "key", "secret": lab.secret + ending})

@@ -60,6 +60,10 @@ class Call:
     def number(self) -> int:
         return self.begin // self.size
 
+    @property
+    def last(self) -> int:
+        return -(-self.total // self.size)
+
     def link(self, **changes: object) -> str | None:
         """The next page's address, with every parameter that was asked; None on the last page."""
         return None if self.is_last else f"{self.url}?{urlencode({**self.query, **changes})}"
@@ -450,6 +454,208 @@ STYLES: dict[str, Style] = {
         lambda c: "\r\n".join([",".join(c.rows[0]), *(",".join(map(str, row.values())) for row in c.rows)]) + "\r\n",
         headers=lambda c: {"Content-Type": "text/csv; charset=utf-8"},
         size=1000,
+    ),
+}
+
+
+def _rows(call: Call) -> list[Row]:
+    return list(call.rows)
+
+
+STYLES |= {
+    "wordpress": Style(
+        _rows,
+        by_page(),
+        ("page", "per_page"),
+        lambda c: {"X-WP-Total": str(c.total), "X-WP-TotalPages": str(c.last)},
+        strict=True,
+    ),
+    "total_pages_header": Style(_rows, by_page(), ("page",), lambda c: {"X-Total-Pages": str(c.last)}),
+    "strapi": Style(
+        lambda c: {
+            "data": [{"id": r["n"], "attributes": {k: v for k, v in r.items() if k != "id"}} for r in c.rows],
+            "meta": {"pagination": {"page": c.number + 1, "pageSize": 10, "pageCount": c.last, "total": c.total}},
+        },
+        by_page("pagination[page]"),
+        ("pagination[page]",),
+    ),
+    "intercom": Style(
+        lambda c: {
+            "type": "list",
+            "data": list(c.rows),
+            "total_count": c.total,
+            "pages": {
+                "type": "pages",
+                "page": c.number + 1,
+                "per_page": 10,
+                "total_pages": c.last,
+                **({"next": {"page": c.number + 2, "starting_after": c.token()}} if not c.is_last else {}),
+            },
+        },
+        by_token("starting_after"),
+        ("starting_after", "page"),
+    ),
+    "postgrest": Style(
+        _rows,
+        by_offset(),
+        ("offset", "limit"),
+        lambda c: {"Content-Range": f"{c.begin}-{c.end - 1}/{c.total}"},
+        strict=True,
+    ),
+    "chinese_list": Style(
+        lambda c: {
+            "code": 0,
+            "msg": "ok",
+            "data": {"list": list(c.rows), "pageNum": c.number + 1, "pageSize": 10, "total": c.total},
+        },
+        by_page("pageNum"),
+        ("pageNum",),
+    ),
+    "kubernetes": Style(
+        lambda c: {
+            "kind": "List",
+            "apiVersion": "v1",
+            "metadata": {"resourceVersion": "1", "continue": c.token() or "", "remainingItemCount": c.total - c.end},
+            "items": list(c.rows),
+        },
+        by_token("continue"),
+        ("continue",),
+        strict=True,
+    ),
+    "ckan": Style(
+        lambda c: {
+            "success": True,
+            "result": {
+                "records": list(c.rows),
+                "total": c.total,
+                "limit": 10,
+                "offset": c.begin,
+                "_links": {"start": "/ckan", "next": f"/ckan?offset={c.begin + 10}"},
+            },
+        },
+        by_offset(),
+        ("offset",),
+    ),
+    "s3": Style(
+        lambda c: {"IsTruncated": not c.is_last, "NextMarker": c.token(), "Contents": list(c.rows)},
+        by_token("marker"),
+        ("marker",),
+    ),
+    "notion": Style(
+        lambda c: {
+            "object": "list",
+            "results": list(c.rows),
+            "next_cursor": c.token(),
+            "has_more": not c.is_last,
+            "type": "x",
+            "x": {},
+        },
+        by_token("start_cursor"),
+        ("start_cursor",),
+        strict=True,
+    ),
+    "facebook": Style(
+        lambda c: {"payload": {"measurements": list(c.rows), "paging": {"cursors": {"after": c.token()}}}},
+        by_token("after"),
+        ("after",),
+    ),
+    "page_index_from_zero": Style(
+        lambda c: {"pageIndex": c.number, "pageSize": 10, "totalCount": c.total, "items": list(c.rows)},
+        by_page("pageIndex", 0),
+        ("pageIndex",),
+    ),
+    "has_next": Style(lambda c: {"hasNext": not c.is_last, "results": list(c.rows)}, by_page(), ("page",)),
+    "has_next_from_zero": Style(
+        lambda c: {"hasNext": not c.is_last, "results": [{k: v for k, v in r.items() if k != "id"} for r in c.rows]},
+        by_page(first=0),
+        ("page",),
+    ),
+    "x_pagination": Style(
+        _rows,
+        by_page("pageNumber"),
+        ("pageNumber",),
+        lambda c: {
+            "X-Pagination": json.dumps(
+                {
+                    "CurrentPage": c.number + 1,
+                    "TotalPages": c.last,
+                    "PageSize": 10,
+                    "TotalCount": c.total,
+                    "HasNext": not c.is_last,
+                }
+            )
+        },
+    ),
+    "hydra": Style(
+        lambda c: {
+            "@context": "/c",
+            "@id": "/r",
+            "@type": "hydra:Collection",
+            "hydra:totalItems": c.total,
+            "hydra:member": list(c.rows),
+            "hydra:view": {"@id": "x", **({"hydra:next": c.link(page=c.number + 2)} if not c.is_last else {})},
+        },
+        by_page(),
+        ("page",),
+    ),
+    "collection_json": Style(
+        lambda c: {
+            "collection": {
+                "version": "1.0",
+                "items": list(c.rows),
+                "links": [{"rel": "next", "href": c.link(page=c.number + 2)}] if not c.is_last else [],
+            }
+        },
+        by_page(),
+        ("page",),
+    ),
+    "salesforce": Style(
+        lambda c: {
+            "totalSize": c.total,
+            "done": c.is_last,
+            "nextRecordsUrl": c.link(q=c.token()),
+            "records": list(c.rows),
+        },
+        by_token("q"),
+        ("q",),
+    ),
+    "arcgis": Style(
+        lambda c: {
+            "features": [{"attributes": r, "geometry": {"x": 1, "y": 2}} for r in c.rows],
+            "exceededTransferLimit": not c.is_last,
+        },
+        by_offset("resultOffset"),
+        ("resultOffset", "resultRecordCount"),
+        strict=True,
+    ),
+    "thingsboard": Style(
+        lambda c: {"data": list(c.rows), "totalPages": c.last, "totalElements": c.total, "hasNext": not c.is_last},
+        by_page(first=0),
+        ("page", "pageSize"),
+        strict=True,
+    ),
+    "columns_and_cursor": Style(
+        lambda c: {
+            "columns": ["timestamp", "value", "id"],
+            "data": [[r["timestamp"], r["value"], r["id"]] for r in c.rows],
+            "meta": {"cursor": {"next": c.token()}},
+        },
+        by_token("cursor"),
+        ("cursor",),
+    ),
+    "next_offset": Style(
+        lambda c: {"items": list(c.rows), "next_offset": None if c.is_last else c.end}, by_offset(), ("offset",)
+    ),
+    "dropbox": Style(
+        lambda c: {"entries": list(c.rows), "cursor": f"t{c.end}", "has_more": not c.is_last},
+        by_token("cursor"),
+        ("cursor",),
+    ),
+    "link_header_beside_odata": Style(
+        lambda c: {"value": list(c.rows), "count": len(c.rows)},
+        by_page(),
+        ("page",),
+        lambda c: {"Link": None if c.is_last else f"<{c.link(page=c.number + 2)}>;rel=next"},
     ),
 }
 

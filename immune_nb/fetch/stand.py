@@ -1,0 +1,118 @@
+"""Where one stands in a list, and what a page says of whether it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from immune_nb.fetch.pages import Page, Step
+from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, plain
+from immune_nb.hints import Paging
+
+__all__ = ["Option", "Stand", "Way", "goes_on", "goes_on_by_size"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a list pages.
+
+    Args:
+        kind: In words.
+        param: The query parameter that asks for a page.
+        base: What is added to the number of pages, or of rows, to ask for the next.
+        is_sure: Whether the answer says so, and nothing is guessed but the name of `param`.
+    """
+
+    kind: str
+    param: str = ""
+    base: int = 0
+    is_sure: bool = True
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to ask for the next page.
+
+    Args:
+        way: How.
+        step: What to ask.
+        expects: The number that the answer should state, where it states one.
+    """
+
+    way: Way
+    step: Step
+    expects: int | None = None
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where one stands in a list.
+
+    Args:
+        page: The page that came.
+        start: The step the list began with, whose parameters hold for every page.
+        rows: Records so far.
+        pages: Pages so far.
+        way: How the list was found to page.
+        stated: How it pages, as a person says.
+        is_zero_based: Whether pages are numbered from zero.
+        longest: Records of the first page.
+    """
+
+    page: Page
+    start: Step
+    rows: int
+    pages: int
+    way: Way | None = None
+    stated: Paging | None = None
+    is_zero_based: bool = False
+    longest: int = 0
+    given: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "given", dict(self.start.pairs))
+
+    @property
+    def has_position(self) -> bool:
+        """Whether the question says itself where in the list to begin."""
+        return any(plain(name) in POSITIONS for name in self.given)
+
+    def asking(self, param: str, value: object) -> Step:
+        """The step with a parameter that says which page, in place of all others that do."""
+        params = {n: v for n, v in self.start.params.items() if plain(n) not in POSITIONS or n == param}
+        return Step(self.start.path, {**params, param: str(value)})
+
+    def first_of(self, names: Iterable[str]) -> list[str]:
+        """Names of parameters, the one that was used in the question first."""
+        ordered = list(dict.fromkeys(names))
+        return sorted(ordered, key=lambda name: name not in self.given)
+
+
+def goes_on(stand: Stand) -> bool | None:
+    """Whether there is more, as the page's counts and flags say; None when they say nothing."""
+    page, signs = stand.page, stand.page.signs
+    if more := signs.more:
+        return bool(more.value)
+    if signs.is_over:
+        return False
+    number, count = signs.number(PAGE_NUMBERS), signs.number(PAGE_COUNTS)
+    if count is not None and (number is not None or not stand.has_position):
+        return (stand.pages if number is None else number + stand.is_zero_based) < count
+    if (least := signs.least) is not None:
+        return _offset_of(stand) + stand.rows < least
+    size = signs.number(PAGE_SIZES)
+    if size and (number is not None or signs.number(OFFSETS) is not None):
+        return page.sheet.rows >= size
+    return None
+
+
+def goes_on_by_size(stand: Stand) -> bool:
+    """Whether nothing but a full page speaks for more."""
+    signs = stand.page.signs
+    return not (signs.more or stand.page.total is not None or signs.number(PAGE_COUNTS) is not None)
+
+
+def _offset_of(stand: Stand) -> int:
+    """Records before the first page, where the question skipped some."""
+    given = [value for name, value in stand.given.items() if plain(name) in OFFSETS and value.isdecimal()]
+    return int(given[0]) if given and len(given[0]) < 10 else 0  # noqa: PLR2004 - longer ones are instants
