@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from immune_nb.errors import IncompleteError, QueryError
+from immune_nb.errors import IncompleteError, Interrupted, QueryError
 from immune_nb.fetch.client import Client, Params
 from immune_nb.fetch.crops import Crop, Listing, Progress
 from immune_nb.fetch.harvest import Harvest
@@ -133,8 +133,10 @@ def answer(question: Question, client: Client, manner: Manner) -> pd.DataFrame:
     harvest = Harvest(client, listings, progress=manner.progress)
     try:
         fetched = followed(harvest, listings, client)
-    except BaseException:
-        _keep(stocks, harvest.crops, now)  # an interrupt, most likely: the next query goes on from here
+    except BaseException as error:
+        kept = _keep(stocks, harvest.crops, now)  # the next query goes on from here
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(_left_behind(harvest.crops, kept if manner.shelf else None)) from None
         raise
     crops = [crop for stock, mine in _apart(stocks, fetched) for crop in stock.crops(mine)]
     frame, coerced, twice = joined(crops, question.schema)
@@ -180,7 +182,10 @@ def answer_to(question: Question, client: Client, manner: Manner, path: str | Pa
     """
     began, now, listings = time.perf_counter(), manner.clock(), question.listings
     folder = Folder(path, question.schema)
-    crops = followed(Harvest(client, listings, progress=manner.progress, folder=folder), listings, client)
+    try:
+        crops = followed(Harvest(client, listings, progress=manner.progress, folder=folder), listings, client)
+    except KeyboardInterrupt:
+        raise Interrupted(f"what had come is in {str(path)!r}, and is not whole; start again elsewhere.") from None
     twice = [folder.twice(of) for of in range(len(crops))]
     broken = why_broken(crops, listings, twice, client)
     receipt = replace(
@@ -212,7 +217,7 @@ def _receipt(question: Question, client: Client, manner: Manner, crops: Sequence
         complete=complete,
         stopped_by="end" if complete else stopped or "limit",
         seconds=0.0,
-        calls_left=client.calls_left,
+        calls_left=client.meter.left,
         outside=sum(crop.outside for crop in crops),
         overlap=sum(crop.overlap for crop in crops),
         detected=_detected(crops),
@@ -242,9 +247,19 @@ def _apart(stocks: Sequence[Stock], fetched: Sequence[Crop]) -> Iterator[tuple[S
         yield stock, list(islice(crops, len(stock.missing)))
 
 
-def _keep(stocks: Sequence[Stock], fetched: Sequence[Crop], now: float) -> None:
-    for stock, mine in _apart(stocks, fetched):
-        stock.keep(mine, now)
+def _keep(stocks: Sequence[Stock], fetched: Sequence[Crop], now: float) -> int:
+    """Keep the days that came whole, and say how many."""
+    return sum(stock.keep(mine, now) for stock, mine in _apart(stocks, fetched))
+
+
+def _left_behind(crops: Sequence[Crop], days: int | None) -> str:
+    """What an interrupted query leaves; `days` were kept, where any are to be."""
+    rows = sum(crop.rows for crop in crops)
+    if days is None:
+        return f"{rows:,} rows had come, and nothing is kept; with cache=True whole days are."
+    if not days:
+        return f"{rows:,} rows had come, but no whole day, so nothing is kept."
+    return f"kept {days:,} day{'' if days == 1 else 's'}; run it again to go on."
 
 
 def _of_fetched(stocks: Sequence[Stock], twice: Sequence[int]) -> list[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from immune_nb.errors import QueryError
 from immune_nb.fetch.client import SAFE_METHODS, Client, Params, Reply
@@ -135,8 +136,10 @@ class Anywhere:
         question = Question(path, schema, tuple(each), limit, hints=hints.over(self.profile.hints))
         return self._put(question, Manner(self.profile.name, self._account, self._clock, partial=partial))
 
-    def _put(self, question: Question, manner: Manner) -> pd.DataFrame:
-        """Put a question to the service: the one place where all of them come through."""
-        from immune_nb.answers import answer
+    def _put(self, question: Question, manner: Manner, to: str | Path | None = None) -> pd.DataFrame:
+        """Put a question to the service: the one place where all of them come through. `to` makes it a `Dataset`."""
+        from immune_nb.answers import answer, answer_to
 
-        return answer(question, self._client, manner)
+        if to is None:
+            return answer(question, self._client, manner)
+        return cast("pd.DataFrame", answer_to(question, self._client, manner, to))

@@ -32,6 +32,7 @@ __all__ = [
     "ConfigError",
     "ImmuneError",
     "IncompleteError",
+    "Interrupted",
     "LoginError",
     "LoginRejectedError",
     "NoCredentialsError",
@@ -163,3 +164,10 @@ def quoted(text: object, limit: int = 200) -> str:
     clean = "".join(c if c.isprintable() else " " for c in str(text))
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a query; it says what is kept. Whoever catches `KeyboardInterrupt` catches it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]

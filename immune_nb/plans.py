@@ -111,7 +111,7 @@ class _Asked(Exception):  # noqa: N818 - no error: the question has arrived
 class _Listener(Queries):
     """Takes questions and asks nobody."""
 
-    def _put(self, question: Question, manner: Manner) -> NoReturn:  # noqa: ARG002 - as its parent has it
+    def _put(self, question: Question, manner: Manner, to: object = None) -> NoReturn:  # noqa: ARG002 - as its parent
         raise _Asked(question)
 
 

@@ -94,6 +94,7 @@ class Profile:
         catalog: Where the OpenAPI document is: a path on the API, a URL on its origin, a file (``lab.json``,
             ``~/lab.json``, ``file:/srv/lab.json``), or ``immune`` for the one in this package. None: the usual places
             on the API's origin are tried, once somebody asks what there is.
+        cache: Keep readings of the past on this machine, unless a query says otherwise.
 
     Raises:
         ConfigError: A field is malformed, or an address is plain http off loopback.
@@ -120,6 +121,7 @@ class Profile:
     paging: str = ""
     read_only: bool = False
     catalog: str | None = None
+    cache: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w-]*", str(self.name), re.ASCII):

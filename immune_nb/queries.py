@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from immune_nb.anywhere import Anywhere
 from immune_nb.errors import QueryError
@@ -70,7 +70,7 @@ class Queries(Anywhere):
         limit: int | None = None,
         wide: bool = False,
         partial: bool = False,
-        cache: bool = False,
+        cache: bool | None = None,
         refresh: bool = False,
         to: str | Path | None = None,
         progress: Progress | None = None,
@@ -87,6 +87,7 @@ class Queries(Anywhere):
             partial: Return what came when something did not, instead of raising.
             wide: A row per instant and a column per sensor, holding ``value``.
             cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
+                None does as the profile says.
             refresh: Forget what was kept of these sensors, and keep it anew.
             to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
                 frame: a `immune_nb.frames.folder.Dataset`.
@@ -114,7 +115,7 @@ class Queries(Anywhere):
         Source:
             ``GET /readings`` (api-contract 1.3, 1.4)
         """
-        from immune_nb.answers import Manner, Question, answer_to
+        from immune_nb.answers import Manner, Question
         from immune_nb.fetch.stock import shelf_of
         from immune_nb.frames.instants import time_range, to_api
         from immune_nb.frames.schemas import READINGS
@@ -124,13 +125,12 @@ class Queries(Anywhere):
         shared = {**as_params(filters), **bounds}
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
         question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within, self.profile.hints)
-        shelf = shelf_of(self.profile, self._account, refresh=refresh) if cache or refresh else None
+        keeps = refresh or (self.profile.cache if cache is None else cache)
+        shelf = shelf_of(self.profile, self._account, refresh=refresh) if keeps and to is None else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
-        if to is None:
-            return self._put(question, manner)
-        if wide or cache:
+        if to is not None and (wide or cache or refresh):
             raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")
-        return cast("pd.DataFrame", answer_to(question, self._client, manner, to))
+        return self._put(question, manner, to)
 
     def alerts(
         self,

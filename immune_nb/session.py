@@ -17,7 +17,7 @@ from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
 from immune_nb.outlook import Outlook
 from immune_nb.profiles import Profile
-from immune_nb.status import Status
+from immune_nb.status import Status, Usage
 from immune_nb.writes import Writes
 
 __all__ = ["Session"]
@@ -89,9 +89,16 @@ class Session(Outlook, Writes):
             expires_in=keeper.seconds_left() if keeper else None,
             renewable=bool(keeper and keeper.is_renewable),
             verified=self._client.is_proven,
-            calls_left=self._client.calls_left,
+            calls_left=self._client.meter.left,
             remembered=keep.place() if credentials.is_remembered else "",
             skipped=credentials.skipped,
+        )
+
+    def usage(self) -> Usage:
+        """What this login has asked and received so far, and what the service said of its limits. Sends nothing."""
+        seen = self._client.meter
+        return Usage(
+            self.profile.name, seen.calls, seen.received, seen.refusals, seen.limit, seen.left, seen.resets_at
         )
 
     def secrets(self) -> tuple[Secret, ...]:

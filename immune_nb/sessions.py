@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from immune_nb.errors import NoCredentialsError
 from immune_nb.session import Session
+from immune_nb.status import Usage
 
 __all__ = ["Sessions", "sessions_of"]
 
@@ -17,6 +18,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Session] = {}
+        self._spent: dict[str, Usage] = {}  # by logins that are gone
         self.current_name: str | None = None
 
     def current(self) -> Session:
@@ -41,6 +43,7 @@ class Sessions:
 
     def add(self, session: Session) -> None:
         """Keep a login, in place of an earlier one to the same profile, and use it."""
+        self.drop(session.profile.name)
         self._by_name[session.profile.name] = session
         self.current_name = session.profile.name
 
@@ -52,9 +55,18 @@ class Sessions:
 
     def drop(self, name: str) -> None:
         """Forget the login to that profile, if there is one."""
-        self._by_name.pop(name, None)
+        former = self._by_name.pop(name, None)
+        if former is not None:
+            self._spent[name] = former.usage().after(self._spent.get(name, Usage(name)))
         if self.current_name == name:
             self.current_name = None
+
+    def usage(self) -> list[Usage]:
+        """What was asked of each profile in this kernel, by this login and by those before it."""
+        found = dict(self._spent)
+        for name, session in self._by_name.items():
+            found[name] = session.usage().after(found.get(name, Usage(name)))
+        return [found[name] for name in sorted(found)]
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._by_name.values()))

@@ -1,10 +1,10 @@
-"""What can be said of a login without telling its secret."""
+"""What can be said of a login without telling its secret, and of what it was used for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["Status"]
+__all__ = ["Status", "Usage"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,38 @@ class Status:
     calls_left: int | None
     remembered: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was asked of a service, and what it allows.
+
+    Args:
+        profile: Name of the profile.
+        calls: Requests sent, repeated ones too.
+        received: Bytes of the answers' bodies, unpacked.
+        refusals: Answers that asked for patience, and requests that got none.
+        limit: Calls the service allows in a period; None when it does not say.
+        left: Calls it still allows in this one; None when it does not say.
+        resets_at: When the next period begins, in Unix seconds; None when it does not say.
+    """
+
+    profile: str
+    calls: int = 0
+    received: int = 0
+    refusals: int = 0
+    limit: int | None = None
+    left: int | None = None
+    resets_at: float | None = None
+
+    def after(self, earlier: Usage) -> Usage:
+        """This one and an earlier one of the same profile in one; what the service says is the latest."""
+        return replace(
+            self,
+            calls=earlier.calls + self.calls,
+            received=earlier.received + self.received,
+            refusals=earlier.refusals + self.refusals,
+            limit=earlier.limit if self.limit is None else self.limit,
+            left=earlier.left if self.left is None else self.left,
+            resets_at=earlier.resets_at if self.resets_at is None else self.resets_at,
+        )

@@ -246,7 +246,7 @@ class Writes(Queries):
             complete=done.is_whole,
             stopped_by="end" if done.is_whole else str(done),
             seconds=round(time.perf_counter() - began, 3),
-            calls_left=self._client.calls_left,
+            calls_left=self._client.meter.left,
         ).attach(frame)
 
     def _framed(self, reply: Reply, began: float) -> pd.DataFrame:

@@ -123,7 +123,7 @@ def test_an_announced_end_of_calls_holds_the_next_request():
     spent = httpx.Response(200, json=[], headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "3"})
     made, _, rest = client(spent, httpx.Response(200, json=[]))
     made.send("GET", "/x")
-    assert made.calls_left == 0
+    assert made.meter.left == 0
     assert rest.naps == []
     made.send("GET", "/x")
     assert rest.naps == [pytest.approx(3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -425,3 +426,56 @@ def test_the_sign_in_notebook_is_stored_without_outputs():
     notebook = nbformat.read(SIGN_IN, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     assert "widgets" not in notebook.metadata
+
+
+SLOW = "df = %immune readings vib_002 --last 20d"
+
+
+def bars(messages: list[dict]) -> list[str]:
+    """What was shown in outputs that are brought up to date, in order."""
+    kinds = ("display_data", "update_display_data")
+    return [
+        m["content"]["data"]["text/plain"] for m in messages if m["msg_type"] in kinds and "transient" in m["content"]
+    ]
+
+
+def test_a_long_query_shows_how_far_it_is_and_leaves_nothing(start_kernel, sandbox):
+    """Rows, pages, rate and time left, then an empty output and no widget; none when quiet, silent or short."""
+    kernel, _ = start_kernel()
+    kernel.run("%load_ext immune_nb\n%immune login --profile sandbox")
+    sandbox.breaks(latency_ms=200)
+    shown = [text for text in bars(kernel.run(SLOW)) if "rows/s" in text or not text]
+    assert re.search(r"\d % \|.* \d[\d,]* of 172,8\d\d rows, \d+ pages? · [\d.]+k? rows/s · \d\d:\d\d left", shown[0])
+    assert shown[-1] == ""
+    assert kernel.value("import ipywidgets; print(len(ipywidgets.Widget.get_manager_state()['state']))") == "0"
+    for line in (f"{SLOW} -q", f"{SLOW};"):
+        assert not [text for text in bars(kernel.run(line)) if "% |" in text]
+    sandbox.breaks(latency_ms=0)
+    assert not [text for text in bars(kernel.run("df = %immune readings vib_001 --last 1h")) if "% |" in text]
+
+
+def test_ctrl_c_says_what_is_kept_and_a_second_run_goes_on(start_kernel, sandbox, tmp_path):
+    """F27: interrupted while the bar is shown: one line, true of the files; the second run asks for the rest."""
+    kernel, _ = start_kernel(IMMUNE_NB_CACHE=str(tmp_path))
+    kernel.run("%load_ext immune_nb\n%immune login --profile sandbox")
+    sandbox.breaks(latency_ms=200)
+    error = kernel.fails(f"{SLOW} --cache", interrupt_at=" left")
+    kept = len(list(tmp_path.glob("*/*.parquet")))
+    said = f"kept {kept} day{'' if kept == 1 else 's'}; run it again to go on." if kept else "no whole day"
+    assert error["ename"] == "Interrupted"
+    assert said in error["evalue"]
+    assert error["traceback"] == [f"KeyboardInterrupt: {error['evalue']}"]
+    sandbox.breaks(latency_ms=0)
+    kernel.run(f"{SLOW} --cache")
+    pages, complete = kernel.value("r = df.attrs['immune']; print(r['pages'], r['complete'])").split()
+    assert (int(pages) < 175) is (kept > 1)
+    assert complete == "True"
+
+
+def test_no_bar_is_left_where_nobody_sits(environment, sandbox):
+    """A notebook run by nbclient has the footer and nothing else, however long it took."""
+    sandbox.breaks(latency_ms=200)
+    run = Run(("%load_ext immune_nb", "%immune login --profile sandbox", SLOW), environment)
+    assert run.error is None
+    (footer,) = run.notebook.cells[2].outputs
+    assert plain(footer).startswith("172,8")

@@ -514,3 +514,36 @@ def test_a_browser_far_away_or_absent_is_none(environ, monkeypatch):
     """A forwarded display is no browser before the person's eyes."""
     monkeypatch.setattr("sys.platform", "linux")
     assert not has_browser(environ)
+
+
+def test_usage_is_a_row_per_profile(logged_in):
+    """Calls and bytes of this kernel, and what the service allows; it sends nothing itself."""
+    assert re.search(r"sandbox +1 +\d+ B|sandbox +1 +[\d.]+ kB", logged_in.shown("%immune usage"))
+    logged_in.run("df = %immune readings vib_001 --last 1h")
+    said = logged_in.shown("%immune usage")
+    assert said.splitlines()[0].split("  ")[0] == "profile"
+    assert re.search(r"sandbox +2 +[\d.]+ kB +0 +10,000 +\d,\d+ +\d+ s", said)
+
+
+def test_kept_days_are_shown_used_and_forgotten(logged_in, monkeypatch, tmp_path):
+    """`--cache` keeps, the footer names its age, `%immune cache` lists and clears, `--no-cache` asks anew."""
+    monkeypatch.setenv("IMMUNE_NB_CACHE", str(tmp_path / "kept"))
+    assert "Nothing is kept" in logged_in.shown("%immune cache")
+    line = "df = %immune readings vib_001 --start 2026-11-01 --end 2026-11-03"
+    assert "from cache" not in logged_in.shown(f"{line} --cache")
+    assert re.search(r"0 pages · from cache \(\d+ s old\)", logged_in.shown(f"{line} --cache"))
+    assert "from cache" not in logged_in.shown(f"{line} --cache --no-cache")
+    listed = logged_in.shown("%immune cache")
+    assert re.search(r"sandbox .*/readings sensor_id=vib_001 +2 +[\d.]+ kB +\d+ s ago", listed)
+    assert "0 days" in logged_in.shown("%immune cache clear --profile immune")
+    assert "2 days of readings forgotten" in logged_in.shown("%immune cache clear")
+
+
+def test_readings_may_be_wide_or_go_to_a_folder(logged_in, tmp_path):
+    """`--wide` has a column per sensor; `--to` gives a handle on Parquet files, with the same footer."""
+    logged_in.run("df = %immune readings vib_001 temp_001 --last 1h --wide")
+    assert set(logged_in.ip.user_ns["df"]) == {"timestamp", "vib_001", "temp_001"}
+    logged_in.ip.user_ns["place"] = tmp_path / "out"
+    said = logged_in.shown("out = %immune readings vib_001 --last 1h --to {place}")
+    assert said.startswith("60 rows × 7 columns · complete · sandbox")
+    assert logged_in.ip.user_ns["out"].rows == 60

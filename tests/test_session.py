@@ -162,14 +162,19 @@ def test_an_odd_lifetime_costs_no_extra_token_requests(sandbox, form):
     assert len(sandbox.log("/oauth/token")) == before
 
 
+def connections(transport):
+    with transport._lane() as lane:
+        return lane._pool.connections
+
+
 def test_a_token_request_never_rides_on_an_old_connection(sandbox):
     """F38: the token endpoint's connection is closed after each answer; the API's is kept, as the control."""
     session = client(sandbox)
     session.renew()
     session.renew()
     (pool,) = session._login.client._pools.values()
-    assert pool._inner._pool.connections == []
-    assert len(session._client._http._transport._inner._inner._pool.connections) == 1
+    assert connections(pool) == []
+    assert len(connections(session._client._http._transport._inner)) == 1
     session.logout()
 
 

@@ -74,6 +74,7 @@ FENCES = {
     "ipywidgets": {"notebook"},
     "anywidget": {"notebook"},
     "traitlets": {"notebook"},
+    "tqdm": {"notebook"},
     "nbclient": {"notebook"},
     "nbconvert": {"notebook"},
     "starlette": {"sandbox"},

@@ -259,3 +259,83 @@ def test_joined_parts_are_what_they_were_apart():
     whole = assemble([joined([Part(p.rows, dict(p.columns)) for p in parts])], READINGS).frame
     pd.testing.assert_frame_equal(whole, assemble(parts, READINGS).frame)
     assert joined([]).rows == 0
+
+
+class Interrupting:
+    """Answers for a while; then Ctrl-C."""
+
+    def __init__(self, server, after):
+        self.server, self.left = server, after
+
+    def __call__(self, request):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return self.server(request)
+
+
+def test_an_interrupt_says_how_many_days_are_kept(folder):
+    """F27: as many as there are files; the next query asks for the rest, and Ctrl-C is still `KeyboardInterrupt`."""
+    server, clock = plant(), Clock()
+    ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY), "cache": True}
+    with pytest.raises(KeyboardInterrupt) as caught:
+        session(Interrupting(server, 16), clock).readings(**ask)
+    kept = len(list(folder.glob("*/*.parquet")))
+    assert kept > 1
+    assert str(caught.value) == f"kept {kept} days; run it again to go on."
+    assert caught.value._render_traceback_() == [f"KeyboardInterrupt: {caught.value}"]
+    server.asked.clear()
+    frame = session(server, clock).readings(**ask)
+    assert sorted(frame["id"]) == server.truth(BEGIN, BEGIN + 9 * DAY)
+    assert len(days(server.asked)) <= 10 - kept
+
+
+def test_an_interrupt_says_that_nothing_is_kept(folder, tmp_path):
+    """Without the store, before a day is whole, and in a folder: each says what is true of it."""
+    ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY)}
+    with pytest.raises(
+        im.Interrupted, match=r"\d+ rows had come, and nothing is kept; with cache=True whole days are"
+    ):
+        session(Interrupting(plant(), 1), Clock()).readings(**ask)
+    with pytest.raises(im.Interrupted, match=r"\d+ rows had come, but no whole day"):
+        session(Interrupting(plant(), 1), Clock()).readings(**ask, cache=True)
+    with pytest.raises(im.Interrupted, match=r"is in '.*out', and is not whole"):
+        session(Interrupting(plant(), 1), Clock()).readings(**ask, to=tmp_path / "out")
+    assert not list(folder.glob("*/*.parquet"))
+
+
+def test_a_profile_may_say_that_readings_are_kept(folder):
+    """`cache = true` in a profile keeps, unless a query says otherwise or writes to a folder."""
+    server = plant()
+    profile = im.Profile("lab", "https://api.example/v1", cache=True)
+    made = find_credentials(profile, {}, api_key="k")
+    one = Session(profile, made, transport=httpx.MockTransport(server), clock=Clock(), sleep=lambda s: None)
+    ask = {"start": iso(BEGIN), "end": iso(BEGIN + 2 * DAY)}
+    one.readings(**ask, cache=False)
+    one.readings(**ask, to=folder.parent / "out")
+    assert not list(folder.glob("*/*.parquet"))
+    one.readings(**ask)
+    assert len(list(folder.glob("*/*.parquet"))) == 2
+
+
+def test_one_profile_is_cleared_and_a_damaged_shelf_too(folder):
+    """`clear` of a profile leaves the others; what cannot be told whose it is goes with everything."""
+    for name in ("a", "b"):
+        shelf = Store(folder).shelf(profile=name, path="/readings")
+        shelf.put(1, Part(1, {}), 5.0)
+        shelf.put(2, Part(1, {}), 5.0)
+    next(folder.glob("*/about.json")).write_text("{")
+    whole = next(shelf["profile"] for shelf in Store(folder).shelves() if "profile" in shelf)
+    assert sorted(shelf["days"] for shelf in Store(folder).shelves()) == [2, 2]
+    assert Store(folder).clear("neither") == 0
+    assert Store(folder).clear(whole) == 2
+    assert Store(folder).clear() == 2
+    assert Store(folder).shelves() == []
+
+
+def test_a_plan_of_a_query_to_a_folder_makes_none(tmp_path):
+    """What would be sent is told, and nothing is written or asked."""
+    server = plant()
+    one = session(server, Clock())
+    assert one.plan("readings", "s0", last="1d", to=tmp_path / "out", progress=print).requests
+    assert (server.asked, list(tmp_path.glob("out"))) == ([], [])

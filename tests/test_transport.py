@@ -219,7 +219,8 @@ def test_loopback_goes_through_no_proxy(monkeypatch):
     monkeypatch.delenv("NO_PROXY", raising=False)
 
     def pool(url):
-        return type(QuietTransport(url)._inner._pool).__name__
+        with QuietTransport(url)._lane() as lane:
+            return type(lane._pool).__name__
 
     assert pool("http://127.0.0.1:80/v1") == "ConnectionPool"
     assert pool(HOME) == "HTTPProxy"

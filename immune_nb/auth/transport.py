@@ -11,7 +11,9 @@ import os
 import ssl
 import warnings
 import weakref
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import NoReturn
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,6 +21,7 @@ import httpx
 
 from immune_nb.auth.bodies import read_body
 from immune_nb.auth.echoes import without_echoes
+from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.schemes import Scheme
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
@@ -45,11 +48,11 @@ def origin_of(url: httpx.URL | str) -> Origin:
 
 
 class QuietTransport(httpx.BaseTransport):
-    """A connection pool for one origin. It reads every body whole, and its errors name no secret.
+    """Connections to one origin. It reads every body whole, and its errors name no secret.
 
     Args:
         url: Any URL of the origin; says whether the environment's proxy applies (never to loopback).
-        inner: The transport that does the work; by default a pooled, TLS-verifying one.
+        inner: The transport that does the work; by default TLS-verifying ones, as many as are in use at once.
 
     Raises:
         UnreachableError: No answer, or one that broke off. `transient` is False for a TLS certificate fault.
@@ -58,9 +61,14 @@ class QuietTransport(httpx.BaseTransport):
     """
 
     def __init__(self, url: str, inner: httpx.BaseTransport | None = None) -> None:
-        self._inner = inner or _pool(url)
+        self._lane: Callable[[], AbstractContextManager[httpx.BaseTransport]]
+        if inner is None:
+            lanes = Lanes(_maker(url))
+            self._lane, close = lanes.one, lanes.close
+        else:
+            self._lane, close = (lambda: nullcontext(inner)), inner.close
         self._pid = os.getpid()
-        self._close = weakref.finalize(self, self._inner.close)  # also when nobody holds it any more
+        self._close = weakref.finalize(self, close)  # also when nobody holds it any more
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send and read; see the class for what is raised."""
@@ -74,7 +82,8 @@ class QuietTransport(httpx.BaseTransport):
         if self._pid != os.getpid():
             return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
         try:
-            return _read(self._inner.handle_request(request))
+            with self._lane() as lane:
+                return _read(lane.handle_request(request))
         except (BadReplyError, UnreachableError) as error:
             return error.with_traceback(None)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
@@ -130,11 +139,12 @@ class CredentialTransport(httpx.BaseTransport):
         raise TypeError("A transport that holds a credential cannot be pickled or copied.")
 
 
-def _pool(url: str) -> httpx.HTTPTransport:
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=30)
+def _maker(url: str) -> Callable[[], httpx.BaseTransport]:
+    """What makes transports of one connection, which share whom they trust."""
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS)
     # Plain http needs no certificates, and loading them takes longer than a request. This context trusts nobody.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if httpx.URL(url).scheme == "http" else _trust()
-    return httpx.HTTPTransport(verify=verify, proxy=proxy_for(url), limits=limits)
+    return partial(httpx.HTTPTransport, verify=verify, proxy=proxy_for(url), limits=limits)
 
 
 def _trust() -> ssl.SSLContext:
@@ -148,11 +158,12 @@ def _trust() -> ssl.SSLContext:
 
 def _copy(request: httpx.Request) -> httpx.Request:
     """The same request as another object, so that what is added never reaches the caller's."""
+    request.read()  # so that its stream can be read again
     return httpx.Request(
         request.method,
         request.url,
-        headers=request.headers.copy(),
-        content=request.read(),
+        headers=request.headers,
+        stream=request.stream,
         extensions=request.extensions,
     )
 
@@ -163,11 +174,11 @@ def _read(response: httpx.Response) -> httpx.Response:
         body = read_body(response)
     finally:
         response.close()
-    kept = [(k, v) for k, v in response.headers.multi_items() if k not in _ABOUT_THE_WIRE]
+    kept = [(name, value) for name, value in response.headers.raw if name.lower() not in _ABOUT_THE_WIRE]
     return httpx.Response(response.status_code, headers=kept, content=body)
 
 
-_ABOUT_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding", "set-cookie"})
+_ABOUT_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"})
 
 
 def _describe(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyError:

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 
 from immune_nb.errors import BadReplyError, NoCredentialsError, ServiceError, UnreachableError, quoted
-from immune_nb.fetch.limits import Gate, Halt, calls_left, may_pass, retries
+from immune_nb.fetch.limits import Gate, Halt, may_pass, retries
 from immune_nb.fetch.lines import Lines
+from immune_nb.fetch.meters import Meter
 from immune_nb.fetch.refusals import failure
 from immune_nb.fetch.routes import HEADERS, Params, origin_of, url_of
 
@@ -22,7 +23,6 @@ __all__ = ["Client", "Params", "Reply"]
 TIMEOUT = httpx.Timeout(30, connect=10)
 MAX_REDIRECTS = 5
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-PATIENCE = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ class Client:
 
     Attributes:
         is_proven: Whether the service has accepted this login at least once.
-        calls_left: Calls the service still allows in this period; None when it does not say.
-        refusals: Answers that asked for patience, and attempts that got none.
+        meter: What was asked and received, and what the service said of its limits.
     """
 
     def __init__(
@@ -106,8 +105,7 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.is_proven = False
-        self.calls_left: int | None = None
-        self.refusals = 0
+        self.meter = Meter()
         self._base = httpx.URL(base_url)
         self._private_param = private_param
         self._clock = clock
@@ -115,6 +113,7 @@ class Client:
         self._gate = Gate(clock, sleep)
         self._lines = Lines()
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        self._transport = transport
         self._http = httpx.Client(
             transport=transport,
             timeout=TIMEOUT,
@@ -164,14 +163,13 @@ class Client:
             data=None if form is None else dict(form),
             extensions=self._lines.watching,
         )
-        halt = halt or Halt()
         try:
             return self._once(request, check, halt)
         except ServiceError as error:
             if method not in SAFE_METHODS or not may_pass(error):
                 raise
             first: list[ServiceError] = [error]
-        return self._again(first, request, check, halt)
+        return self._again(first, request, check, halt or Halt())
 
     def _again(
         self, first: list[ServiceError], request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt
@@ -186,6 +184,11 @@ class Client:
         reply: Reply = retries(lambda seconds: halt.nap(seconds, self._sleep))(attempt)
         return reply
 
+    @property
+    def refusals(self) -> int:
+        """Answers that asked for patience, and attempts that got none, so far."""
+        return self.meter.refusals
+
     def cut(self) -> None:
         """Break off every request that is under way. The client stays usable."""
         self._lines.cut()
@@ -194,41 +197,52 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt) -> Reply:
+    def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
         with self._gate.passage(halt):
-            response = self._answered(request)
+            response, headers = self._answered(request)
         where = f"{request.method} {request.url.path}"
         if not response.is_success:
             raise failure(response, where, is_proven=self.is_proven, now=self._clock())
         self.is_proven = True
-        reply = Reply(response.status_code, dict(response.headers), response.content, where, str(request.url))
+        reply = Reply(response.status_code, headers, response.content, where, str(request.url))
         if check:
             check(reply)
         return reply
 
-    def _answered(self, request: httpx.Request) -> httpx.Response:
-        """The answer, after what it says of limits was taken to heart."""
+    def _answered(self, request: httpx.Request) -> tuple[httpx.Response, Mapping[str, str]]:
+        """The answer and its headers, after what it says of limits was taken to heart."""
         try:
             response = self._follow(request)
         except UnreachableError:
-            self.refusals += 1
+            self.meter.missed()
             raise
-        left = calls_left(response.headers)
-        self.calls_left = self.calls_left if left is None else left
-        self.refusals += response.status_code in PATIENCE
-        self._gate.heed(response.headers, response.status_code)
-        return response
+        headers = dict(response.headers)
+        self.meter.answered(headers, response.status_code, len(response.content), self._clock())
+        self._gate.heed(headers, response.status_code)
+        return response, headers
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
-        """Send, and follow redirects of a safe request within the origin."""
-        response = self._http.send(request)
-        for _ in range(MAX_REDIRECTS):
-            target = response.next_request
-            if target is None:
-                return response
-            if request.method not in SAFE_METHODS or origin_of(target.url) != origin_of(self._base):
-                break
-            response = self._http.send(target)
+        """Send, and follow redirects of a safe request within the origin.
+
+        Why not through `httpx.Client.send`: its cookies and hooks, which we have none of, take longer than signing.
+        """
         where = f"{request.method} {request.url.path}"
-        host = quoted(response.next_request.url.host) if response.next_request else ""
-        raise BadReplyError(f"{where}: redirected to {host}, which is not followed.", hint="Is base_url right?")
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._transport.handle_request(request)
+            if not response.has_redirect_location:
+                return response
+            target = _target(request, response)
+            if request.method not in SAFE_METHODS or origin_of(target) != origin_of(self._base):
+                break
+            request = self._http.build_request(request.method, target, extensions=self._lines.watching)
+        raise BadReplyError(
+            f"{where}: redirected to {quoted(target.host)}, which is not followed.", hint="Is base_url right?"
+        )
+
+
+def _target(request: httpx.Request, response: httpx.Response) -> httpx.URL:
+    """Where a redirect leads; nowhere, when its address is malformed."""
+    try:
+        return request.url.join(response.headers["location"])
+    except (httpx.InvalidURL, ValueError):
+        return httpx.URL("")

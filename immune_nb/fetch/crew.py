@@ -105,7 +105,7 @@ class Crew(Generic[Errand]):
                 self._halt.set()
             with self._state:
                 self._busy -= 1
-                self._waiting.extend(more)
+                self._waiting.extendleft(reversed(more))  # what follows comes first
                 self._hire()
                 if len(more) > 1:  # the one that follows is mine
                     self._state.notify(len(more) - 1)

@@ -17,7 +17,7 @@ from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import Sheet
 from immune_nb.hints import Hints
 
-__all__ = ["Crop", "Kept", "Listing", "Place", "Progress", "Tally"]
+__all__ = ["Crop", "Kept", "Leaf", "Listing", "Place", "Progress", "Tally"]
 
 Place = tuple[float, int]  # of a page: where its window starts, and how many came before it
 
@@ -67,6 +67,12 @@ class Listing:
     def name(self) -> str:
         """What is asked for: the last word of the path."""
         return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How its pages are to be read, as `Reader` wants it."""
+        hints = self.hints
+        return {"schema": self.schema, "at": hints.records, "must": hints.is_said_now, "named": self.name}
 
     def trail(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Trail:
         """The way through a window, from its first page."""
@@ -164,6 +170,26 @@ class Crop:
         self.stopped_by = why if self.stopped_by == "end" else self.stopped_by
 
 
+class Leaf(NamedTuple):
+    """A page that was read.
+
+    Attributes:
+        sheet: Its records, and what stands beside them.
+        part: The same rows, in columns.
+        instants: The instant of each, in microseconds since 1970; None where the list has no times.
+    """
+
+    sheet: Sheet
+    part: Part
+    instants: Any = None
+
+    @classmethod
+    def of(cls, sheet: Sheet, listing: Listing, part: Part | None = None) -> Leaf:
+        """A page of a list; `part` where its columns are there already."""
+        part = part_of(sheet, listing.schema) if part is None else part
+        return cls(sheet, part, instants_of(part) if listing.timed else None)
+
+
 class Kept(NamedTuple):
     """The rows of a page that belong to a window, and how many do not.
 
@@ -178,14 +204,15 @@ class Kept(NamedTuple):
     overlap: int = 0
 
     @classmethod
-    def of(cls, sheet: Sheet, part: Part, listing: Listing, window: Window) -> Kept:
-        """Divide the rows of `sheet`, of which `part` holds all."""
+    def of(cls, leaf: Leaf, listing: Listing, window: Window) -> Kept:
+        """Divide the rows of a page."""
+        part = leaf.part
         if not listing.timed:
             return cls(part)
-        instants = instants_of(part)
-        keep = window.keeps(instants)
+        keep = window.keeps(leaf.instants)
         dropped = part.rows - int(keep.sum())
         if not dropped:
             return cls(part)
-        outside = int((~keep & ~listing.within.keeps(instants)).sum())
-        return cls(part_of(sheet.take(keep), listing.schema), outside, dropped - outside)
+        outside = int((~keep & ~listing.within.keeps(leaf.instants)).sum())
+        kept = part_of(leaf.sheet.take(keep), listing.schema) if part.coerced else part.take(keep)
+        return cls(kept, outside, dropped - outside)

@@ -8,24 +8,29 @@ windows brought is dropped and the list is followed by its cursor, from where wi
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from immune_nb.errors import ImmuneError, QueryError
 from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.crew import Crew
-from immune_nb.fetch.crops import Crop, Kept, Listing, Progress, Tally
+from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing, Progress, Tally
 from immune_nb.fetch.limits import Halt, Width
-from immune_nb.fetch.pages import Page, fetch
+from immune_nb.fetch.pages import Page, Step, again, fetch
 from immune_nb.fetch.paging import Trail, Turn, onward
-from immune_nb.fetch.windows import Window, cut, is_outside
-from immune_nb.frames.decode import instants_of, part_of
+from immune_nb.fetch.piles import Pile
+from immune_nb.fetch.windows import EVER, Window, cut, is_outside
+from immune_nb.frames.decode import Part
 from immune_nb.frames.folder import ROWS, Folder
 from immune_nb.frames.instants import Span
+from immune_nb.frames.schemas import ANY
 from immune_nb.frames.sheets import Reader
+from immune_nb.frames.stacks import Stacker, Unread
 
 __all__ = ["Harvest"]
 
@@ -49,12 +54,16 @@ NOT_FOUND = 404
 REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
 
 
+READ = _Errand(-1, EVER, Trail(Step("", {})))  # not a page to fetch: read those that came
+AT_ONCE = 2 * 2**20  # bytes to read at once, about a dozen pages
+
+
 class Harvest:
     """The pages of some lists.
 
     Args:
         client: What sends.
-        listings: The lists.
+        listings: The lists, whose pages are of one kind.
         progress: Told now and then how far it has come, by the calling thread.
         width: How many requests at once.
         folder: Where rows go as they come, when they are not to be kept in memory.
@@ -80,9 +89,9 @@ class Harvest:
         self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
-        self._readers = [
-            Reader(one.schema, at=one.hints.records, must=one.hints.is_said_now, named=one.name) for one in listings
-        ]
+        how = listings[0].reading if listings else {"schema": ANY}
+        self._reader, self._stacker = Reader(**how), Stacker(**how)
+        self._unread: Pile[tuple[_Errand, Page]] = Pile(_size, AT_ONCE)
         self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
         self._plain: set[int] = set()  # lists that gave windows up
 
@@ -102,7 +111,13 @@ class Harvest:
         return bool(again)
 
     def _reap(self, errands: Sequence[_Errand]) -> list[Crop]:
-        Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell).run(errands)
+        crew = Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell)
+        try:
+            crew.run(errands)
+        finally:
+            while not self._unread.is_done():  # when it was broken off
+                with contextlib.suppress(ImmuneError):
+                    self._read()
         for of, crop in enumerate(self.crops):
             if crop.awaited:
                 crop.stop("pages that were not fetched any more")
@@ -120,14 +135,35 @@ class Harvest:
         self._progress(told)
 
     def _work(self, errand: _Errand) -> Sequence[_Errand]:
-        """Fetch a page, keep its rows, and say what follows."""
+        """Fetch a page, keep its rows, and say what follows. A page that can be read with others waits for them."""
+        if errand is READ:
+            more = self._read()
+            return more if self._unread.is_done() else [READ, *more]
         began, refusals = time.perf_counter(), self._client.refusals
         try:
-            page = fetch(self._ask, errand.trail.step, self._readers[errand.of])
+            page = fetch(self._ask, errand.trail.step, self._stacker)
         except ImmuneError as error:
             return self._failed(errand, error)
         self._width.note(time.perf_counter() - began, refused=self._client.refusals > refusals)
+        if isinstance(page.sheet, Unread):
+            return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)
+
+    def _read(self) -> list[_Errand]:
+        """Read the pages that came, as one where that can be, and say what follows."""
+        taken = self._unread.take()
+        together = self._stacker.read_all([page.sheet for _, page in taken])
+        more: list[_Errand] = []
+        for (errand, page), one in zip_longest(taken, together or ()):
+            try:
+                whole = (
+                    replace(page, sheet=one[0]) if one else fetch(again(page.reply), errand.trail.step, self._reader)
+                )
+            except ImmuneError as error:
+                more += self._failed(errand, error)
+            else:
+                more += self._gather(errand, whole, one[1] if one else None)
+        return more
 
     def _ask(self, path: str, params: Params, check: Callable[[Reply], object]) -> Reply:
         return self._client.send("GET", path, params=params, check=check, halt=self._halt)
@@ -166,27 +202,27 @@ class Harvest:
             again = replace(again, sized=False)
         return None if again == errand else self._window(again, errand.window)
 
-    def _gather(self, errand: _Errand, page: Page) -> Sequence[_Errand]:
+    def _gather(self, errand: _Errand, page: Page, part: Part | None = None) -> Sequence[_Errand]:
         listing = self._listings[errand.of]
         turn = onward(page, errand.trail)
         if not turn.is_new:
             return self._came_before(errand, page, turn)
-        part = part_of(page.sheet, listing.schema)
-        span = Span.of(instants_of(part)) if listing.timed else None
-        astray = bool(part.rows) and (span is None or is_outside(span, errand.window))
+        leaf = Leaf.of(page.sheet, listing, part)
+        span = Span.of(leaf.instants) if listing.timed else None
+        astray = bool(leaf.part.rows) and listing.timed and (span is None or is_outside(span, errand.window))
         if astray and errand.window != listing.within:
             return self._without_windows(errand.of)
         crop = self.crops[errand.of]
         fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
         may_cut = turn.trail and span and not (astray or fixed)
         plan = cut(errand.window, span, page.total) if may_cut and span else None
-        kept = Kept.of(page.sheet, part, listing, plan[0] if plan else errand.window)
+        kept = Kept.of(leaf, listing, plan[0] if plan else errand.window)
         with self._lock:
             if self._is_late(errand):
                 return ()
             crop = self.crops[errand.of]
             if plan and turn.trail and not crop.windows:
-                self._remember(errand, turn, page, Kept.of(page.sheet, part, listing, errand.window))
+                self._remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
             crop.add(errand.window, page, kept, counts=self._counts(errand), turn=turn)
             more = [self._window(errand, w) for w in plan[1]] if plan else self._further(errand, turn)
             crop.windows += len(more) if plan else 0
@@ -254,3 +290,7 @@ class Harvest:
     def _is_late(self, errand: _Errand) -> bool:
         """Whether it belongs to windows that were given up."""
         return errand.of in self._plain and not errand.plainly
+
+
+def _size(item: tuple[_Errand, Page]) -> int:
+    return len(item[1].reply.content)

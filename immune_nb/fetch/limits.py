@@ -28,9 +28,11 @@ __all__ = [
     "Halt",
     "Halted",
     "Width",
+    "calls_allowed",
     "calls_left",
     "may_pass",
     "pause_asked",
+    "reset_in",
     "retries",
 ]
 
@@ -97,11 +99,10 @@ class Gate:
             RateLimitedError: The gate stays shut longer than a query may take.
             Halted: `halt` was set while we waited.
         """
-        halt = halt or Halt()
         while not self._admits():
             self.wait(halt)
         try:
-            if halt.is_set():
+            if halt and halt.is_set():
                 raise Halted
             yield
         finally:
@@ -140,7 +141,7 @@ class Gate:
             self._scouting = status == 429  # noqa: PLR2004
             self._refusals = self._refusals + 1 if status == 429 else 0  # noqa: PLR2004
             if left is not None:
-                self._count(left, now, _reset_in(headers, now))
+                self._count(left, now, reset_in(headers, now))
         if status == 429 and pause is None:  # noqa: PLR2004
             pause = random.uniform(0.5, 1) * BREATH * 2 ** min(self._refusals, 5)  # noqa: S311 - no secret
         if pause and (left == 0 or status in (429, 503)):
@@ -216,7 +217,7 @@ def pause_asked(headers: Mapping[str, str], now: float) -> float | None:
         if seconds is None:
             return _seconds_until(text, now)
         return seconds if seconds >= 0 else None
-    return _reset_in(headers, now) if calls_left(headers) == 0 else None
+    return reset_in(headers, now) if calls_left(headers) == 0 else None
 
 
 def calls_left(headers: Mapping[str, str]) -> int | None:
@@ -225,7 +226,14 @@ def calls_left(headers: Mapping[str, str]) -> int | None:
     return None if left is None or left < 0 else int(left)
 
 
-def _reset_in(headers: Mapping[str, str], now: float) -> float | None:
+def calls_allowed(headers: Mapping[str, str]) -> int | None:
+    """``X-RateLimit-Limit``: calls allowed in a period; None when the service does not say."""
+    limit = _number(headers.get("x-ratelimit-limit") or headers.get("ratelimit-limit") or "")
+    return None if limit is None or limit < 0 else int(limit)
+
+
+def reset_in(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until ``X-RateLimit-Reset``, whatever it is counted in; None when the service does not say."""
     reset = _number(headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset") or "")
     if reset is None:
         return None

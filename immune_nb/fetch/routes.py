@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 
@@ -36,7 +36,7 @@ def url_of(base: httpx.URL, path: str, params: Params | None, private_param: str
         bare, _, query = path.partition("?")
         where, given = f"{base}/{bare.lstrip('/')}", parse_qsl(query, keep_blank_values=True)
         if not given and private_param not in (params or {}):
-            return httpx.URL(where, params=dict(params) if params else None)
+            return httpx.URL(f"{where}?{urlencode(params, doseq=True)}" if params else where)
         url = httpx.URL(where, params=given or None)
     if private_param in url.params:
         url = url.copy_remove_param(private_param)

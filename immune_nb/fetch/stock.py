@@ -64,10 +64,11 @@ class Stock:
         parts = {(float(day), 0): stored.part for day, stored in self.held.items()}
         return [replace(crop, parts=self._within(crop.parts)) for crop in (Crop(parts=parts, awaited=0), *fetched)]
 
-    def keep(self, fetched: Sequence[Crop], now: float) -> None:
-        """Keep the days that came whole."""
+    def keep(self, fetched: Sequence[Crop], now: float) -> int:
+        """Keep the days that came whole, and say how many."""
         if self.shelf is None:
-            return
+            return 0
+        kept = 0
         for listing, crop in zip(self.missing[: self.whole], fetched, strict=False):
             if any((instants_of(part) == MISSING).any() for part in crop.parts.values()):
                 continue  # a row without an instant is of no day, and must not get lost
@@ -79,6 +80,8 @@ class Stock:
                         by_day[day].append(rows)
             for day, parts in by_day.items():
                 self.shelf.put(day, joined(parts), now)
+            kept += len(by_day)
+        return kept
 
     def _within(self, parts: Mapping[tuple[float, int], Part]) -> dict[tuple[float, int], Part]:
         keeps = self.listing.within.keeps

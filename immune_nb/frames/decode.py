@@ -53,6 +53,10 @@ class Part:
         columns = {path: _masked(chunk, keep, mask) for path, chunk in self.columns.items()}
         return Part(int(keep.sum()), columns, self.coerced, self.is_text)
 
+    def between(self, start: int, end: int) -> Part:
+        """The rows ``[start, end)``, which share this part's memory; of a part in which nothing was coerced."""
+        return Part(end - start, {path: chunk[start:end] for path, chunk in self.columns.items()})
+
 
 class Whole(NamedTuple):
     """Parts made one.

@@ -47,6 +47,11 @@ class Dataset:
         return int(self.receipt["rows"])
 
     @property
+    def columns(self) -> list[str]:
+        """Their names."""
+        return list(self.arrow.schema.names)
+
+    @property
     def arrow(self) -> Any:
         """The rows as a `pyarrow.dataset.Dataset`, which reads what is asked for and no more."""
         if not self.files:

@@ -78,8 +78,7 @@ class Sheet:
         ids = [self.key(row) for row in places]
         if None not in ids:
             return repr([self.rows, *ids])
-        records = [self.record(row) for row in places]
-        return repr([self.rows, *(sorted(r.items()) if isinstance(r, dict) else r for r in records)])
+        return repr([self.rows, *(_told(self.record(row)) for row in places)])
 
     def each(self) -> Iterator[Any]:
         """The records as Python values."""
@@ -137,14 +136,24 @@ class Reader:
 
     def _quickly(self, body: bytes) -> Sheet | None:
         """The page as Arrow reads it; None when something about it is in doubt."""
+        flat = self.flat(body)
+        if flat is None:
+            return None
+        start, end, found, is_all = flat
+        if is_all:  # no copy where Arrow can read all of it
+            return self.read_flat(body, found.key, found)
+        return self.read_flat(b'{"%s":%s}' % (LIST.encode(), body[start:end]), LIST, found)
+
+    def flat(self, body: bytes) -> tuple[int, int, Found, bool] | None:
+        """Where the list of records starts and ends, what is around it, and whether Arrow can read the body as it is.
+
+        None when the list is not flat, or not in UTF-8.
+        """
         shape = body.translate(None, ALL_BUT_BRACKETS).replace(b"{}", b"")
         for start, end in _flat_lists(body, shape):
             if found := self._framed(body, start, end):
-                if not (body.isascii() or _is_utf8(body)):
-                    return None
-                if shape == b"{[]}":  # no copy where Arrow can read all of it
-                    return self.read_flat(body, found.key, found)
-                return self.read_flat(b'{"%s":%s}' % (LIST.encode(), body[start:end]), LIST, found)
+                is_text = body.isascii() or _is_utf8(body)
+                return (start, end, found, shape == b"{[]}") if is_text else None
         return None
 
     def read_flat(self, document: bytes, name: str, found: Found) -> Sheet | None:
@@ -228,6 +237,11 @@ class Reader:
             if column.null_count < len(column) or name not in self._fields:
                 columns[name] = column  # a field of ours that is nowhere set may not have come at all
         return columns
+
+
+def _told(record: Any) -> Any:
+    """A record as far as it says something: a field that is null may as well not be there."""
+    return sorted(item for item in record.items() if item[1] is not None) if isinstance(record, dict) else record
 
 
 def _is_nested(value: Any) -> bool:

@@ -53,24 +53,33 @@ class Store:
         return Shelf(self.folder / hashlib.sha256(told.encode()).hexdigest()[:24], of)
 
     def shelves(self) -> list[dict[str, Any]]:
-        """What is kept: for each shelf what it is of, its days and its bytes."""
-        found = []
-        for about in sorted(self.folder.glob("*/about.json")):
-            files = list(about.parent.glob("*.parquet"))
-            size = sum(file.stat().st_size for file in files)
-            found.append({**json.loads(about.read_text()), "days": len(files), "bytes": size})
-        return found
+        """What is kept: for each shelf what it is of, its days, its bytes, and when the oldest of it was fetched."""
+        return [_described(shelf) for shelf in self._folders()]
 
-    def clear(self) -> int:
-        """Drop everything, and say how many days that were."""
+    def clear(self, profile: str | None = None) -> int:
+        """Drop everything, or all of one profile, and say how many days that were."""
         if not self.folder.exists():
             return 0
+        days = 0
         with filelock.FileLock(self.folder / ".lock"):
-            days = len(list(self.folder.glob("*/*.parquet")))
-            for shelf in self.folder.iterdir():
-                if shelf.is_dir():
+            for shelf in self._folders():
+                if profile in (None, _described(shelf).get("profile")):
+                    days += len(list(shelf.glob("*.parquet")))
                     shutil.rmtree(shelf)
         return days
+
+    def _folders(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*") if path.is_dir())
+
+
+def _described(shelf: Path) -> dict[str, Any]:
+    found = [file.stat() for file in shelf.glob("*.parquet")]
+    oldest = min((one.st_mtime for one in found), default=None)
+    facts = {"days": len(found), "bytes": sum(one.st_size for one in found), "fetched_at": oldest}
+    try:
+        return {**json.loads((shelf / "about.json").read_text()), **facts}
+    except (OSError, ValueError):
+        return facts  # damaged: it can still be cleared
 
 
 class Shelf:

@@ -52,8 +52,9 @@ def call_of(request: Request) -> Call:
     match request.command.name:
         case "readings":  # words, lists of words and ``sensor=`` are one list of sensors
             named = question.pop("sensor", None)
+            keeps = {"cache": False} if request.given("no_cache") else {}
             ids = ids_of(request.words if named is None else (*request.words, named))
-            return Call("readings", () if ids is None else (ids,), question)
+            return Call("readings", () if ids is None else (ids,), {**question, **keeps})
         case "get":
             return Call("get", (str(request.words[0]),), {**question, **_hints(request)})
     return Call(request.command.name, (), question)

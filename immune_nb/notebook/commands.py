@@ -13,7 +13,10 @@ from .calls import call_of, ids_of
 from .doctor import doctor
 from .endpoints import describe, ls
 from .explain import chain_table, explanation
+from .progress import watched
 from .show import Note, duration, profiles_table, show, status_card
+from .stored import cache
+from .usage import usage
 from .ways_in import session_for
 from .writing import acknowledge, send, submit
 
@@ -30,8 +33,11 @@ __all__ = ["FRAMES", "TASKS", "WRITES"]
 
 def fetch(desk: Desk, request: Request) -> pd.DataFrame:
     """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
-    frame: pd.DataFrame = call_of(request).on(session_for(desk, request.text("profile")))
-    desk.memory.note(frame)
+    call, session = call_of(request), session_for(desk, request.text("profile"))
+    with watched(desk.shell, request) as progress:
+        frame: pd.DataFrame = call.on(session, **({"progress": progress} if call.method == "readings" else {}))
+    if "to" not in call.named:  # then it is no frame, but a handle on a folder
+        desk.memory.note(frame)
     return frame
 
 
@@ -129,6 +135,8 @@ WRITES: Mapping[str, Callable[[Desk, Request], pd.DataFrame | None]] = {
 }
 TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "status": status,
+    "usage": usage,
+    "cache": cache,
     "renew": renew,
     "logout": logout,
     "profiles": profiles,

@@ -89,9 +89,9 @@ class ImmuneMagics(Magics):
         if frame is None:
             return None
         if not (request.silent or request.given("quiet")):
-            receipt = frame.attrs["immune"]
+            receipt = getattr(frame, "receipt", None) or frame.attrs["immune"]  # of a folder, or of a frame
             verbose = request.given("verbose")
-            self._footers.append(footer(receipt, frame.shape[1], name=request.target, verbose=verbose))
+            self._footers.append(footer(receipt, len(frame.columns), name=request.target, verbose=verbose))
         if request.target:
             self._shell.user_ns[request.target] = frame
             return None

@@ -8,7 +8,18 @@ from typing import Any
 
 from IPython.display import display
 
-__all__ = ["Note", "Table", "duration", "footer", "login_line", "profiles_table", "show", "status_card"]
+__all__ = [
+    "Note",
+    "Table",
+    "counted",
+    "duration",
+    "footer",
+    "login_line",
+    "profiles_table",
+    "show",
+    "size",
+    "status_card",
+]
 
 FAINT = "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,GrayText));font-size:90%"
 SHORT = 24  # characters of a cell that is not broken
@@ -101,7 +112,8 @@ def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose:
         f"{name}: {receipt['rows']:,} rows × {columns} columns".removeprefix(": "),
         "complete" if receipt["complete"] else _not_complete(receipt),
         str(receipt["profile"]),
-        _counted(receipt.get("pages"), "page"),
+        counted(receipt.get("pages"), "page"),
+        "" if receipt.get("cache_age") is None else f"from cache ({duration(receipt['cache_age'])} old)",
         "" if receipt.get("seconds") is None else f"{receipt['seconds']:.1f} s",
         "" if receipt.get("calls_left") is None else f"{receipt['calls_left']:,} calls left",
     ]
@@ -126,7 +138,8 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _counted(count: int | None, thing: str) -> str:
+def counted(count: int | None, thing: str) -> str:
+    """So many things: ``1 page``, ``12 pages``; empty when nobody counted."""
     return "" if count is None else f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
@@ -136,6 +149,14 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // {'d': 86_400, 'h': 3_600, 'min': 60}[unit]:.0f} {unit}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def size(amount: int) -> str:
+    """Bytes in the largest sensible unit: ``3.2 MB``."""
+    for unit, power in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if amount >= power:
+            return f"{amount / power:.1f} {unit}"
+    return f"{amount} B"
 
 
 def login_line(status: Any) -> str:

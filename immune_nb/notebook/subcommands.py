@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .vocabulary import PROFILE, QUERY, RANGE, WRITE, Command, Option
+from .vocabulary import KEEPING, PROFILE, QUERY, RANGE, WRITE, Command, Option
 
 __all__ = ["COMMANDS", "command_named"]
 
@@ -59,6 +59,21 @@ COMMANDS: tuple[Command, ...] = (
         options=(PROFILE, Option("--all", "of every profile")),
         examples=("%immune logout", "%immune logout --all"),
     ),
+    Command(
+        "usage",
+        "calls, bytes and what the service still allows, per profile in this kernel",
+        examples=("%immune usage",),
+    ),
+    Command(
+        "cache",
+        "readings that are kept on this machine: show them, or forget them",
+        "ACTION",
+        0,
+        1,
+        choices=("show", "clear"),
+        options=(Option("--profile", "only what is kept of this API", "P"),),
+        examples=("%immune cache", "%immune cache clear --profile sandbox"),
+    ),
     Command("profiles", "the APIs that are known, and which are logged in", examples=("%immune profiles",)),
     Command("use", "make a profile the current one", "PROFILE", 1, 1, examples=("%immune use sandbox",)),
     Command(
@@ -74,10 +89,12 @@ COMMANDS: tuple[Command, ...] = (
         "SENSOR",
         0,
         None,
-        options=(*RANGE, *QUERY),
+        options=(*RANGE, *KEEPING, *QUERY),
         filters=True,
         examples=(
             "df = %immune readings vib_001 temp_001 --last 7d",
+            "df = %immune readings vib_001 --last 90d --cache",
+            "folder = %immune readings --last 90d --to ninety_days",
             "%immune readings {ids} --start 2024-01-20 --end {noon} --out week",
             "%immune week << readings vib_001 --last 7d",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["HELP", "PROFILE", "QUERY", "RANGE", "WRITE", "Command", "Option"]
+__all__ = ["HELP", "KEEPING", "PROFILE", "QUERY", "RANGE", "WRITE", "Command", "Option"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,13 @@ RANGE = (
     Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True, suggests=SPANS),
     Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True),
     Option("--end", "last instant, not included", "TIME", asks=True),
+)
+KEEPING = (
+    Option("--wide", "a row per instant and a column per sensor", asks=True),
+    Option("--cache", "keep whole days of the past on this machine, and take them from there", asks=True),
+    Option("--no-cache", "ask the service for everything, whatever the profile says"),
+    Option("--refresh", "forget what is kept of these sensors, and keep it anew", asks=True),
+    Option("--to", "write Parquet files to this new folder instead of making a frame", "FOLDER", asks=True),
 )
 SHOWN = (
     Option("--out", "put the frame into this variable, and show nothing but the footer", "NAME", kind="variable"),

@@ -257,7 +257,8 @@ def test_tls_is_verified_and_a_private_ca_is_added(tmp_path, monkeypatch):
     from immune_nb.auth.transport import QuietTransport
 
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
-    context = QuietTransport("https://api.example")._inner._pool._ssl_context
+    with QuietTransport("https://api.example")._lane() as lane:
+        context = lane._pool._ssl_context
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert len(context.get_ca_certs()) > 50
