@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +66,9 @@ def see_frame(notebook: NotebookPage, index: int = 1) -> None:
     notebook.select(index)
     notebook.run_next()
     expect(notebook.output(index).locator("table.dataframe")).to_be_visible(timeout=PATIENCE)
-    expect(notebook.output(index).get_by_text("60 rows × 7 columns · complete · sandbox")).to_be_visible()
+    expect(
+        notebook.output(index).get_by_text(re.compile(r"\d\d rows × 7 columns · complete · sandbox"))
+    ).to_be_visible()
 
 
 @pytest.mark.parametrize(("theme", "name"), [("JupyterLab Light", "light"), ("JupyterLab Dark", "dark")])

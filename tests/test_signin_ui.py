@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,7 +98,9 @@ def expect_login(notebook: NotebookPage, how: str) -> None:
 def expect_frame(notebook: NotebookPage, index: int = 1) -> None:
     """Wait for the query's table and footer."""
     expect(notebook.output(index).locator("table.dataframe")).to_be_visible(timeout=PATIENCE)
-    expect(notebook.output(index).get_by_text("60 rows × 7 columns · complete · sandbox")).to_be_visible()
+    expect(
+        notebook.output(index).get_by_text(re.compile(r"\d\d rows × 7 columns · complete · sandbox"))
+    ).to_be_visible()
 
 
 @pytest.mark.parametrize(("theme", "name"), [("JupyterLab Light", "light"), ("JupyterLab Dark", "dark")])

@@ -45,7 +45,7 @@ def test_a_rule_is_posted_from_yaml_and_shown(logged_in, sandbox):
     """The body is YAML; status and record are shown, and the frame is in `--out`."""
     said = logged_in.shown(f"%%immune post /alert-rules --yes --out rule\n{RULE}")
     assert "POST /v1/alert-rules: 201 Created" in said
-    assert "rule: 1 rows × " in said
+    assert "rule: 1 row × " in said
     rule = logged_in.ip.user_ns["rule"]
     assert rule["conditions.value"].tolist() == [80]
     assert writes(sandbox) == [("POST", "/v1/alert-rules", 201)]
@@ -210,7 +210,7 @@ def test_every_kind_of_answer_is_shown(shell, monkeypatch):
         assert "DELETE /none: 204 No Content" in shell.shown("%immune delete /none --yes")
         said = shell.shown("%%immune put /list --yes\n{}")
         assert "PUT /list: 207 Multi-Status; parts of it may have failed" in said
-        assert "2 rows × 1 columns" in said
+        assert "2 rows × 1 column" in said
         shell.run("%immune post /list --yes -q;")
         assert [asked.method for asked in server.asked("/list")] == ["PUT", "POST"]
         assert [asked.body for asked in server.asked("/list")] == [b"{}", b""]

@@ -20,6 +20,11 @@ from immune_nb.fetch.problems import Problem
 
 __all__ = ["failure"]
 
+HINTS = {  # by the codes of api-contract 1.5
+    "SENSOR_NOT_FOUND": "`sensors` lists those there are.",
+    "INVALID_TIMESTAMP": "Write it as 2024-01-20T15:30:00Z.",
+}
+
 
 def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float) -> ImmuneError:
     """The error for an answer.
@@ -48,7 +53,8 @@ def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float
             error = UnreachableError(f"{said} (status {status}).", hint="Try again later.")
         case _ if response.is_client_error:
             gone = status in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
-            hint = "Is base_url right, and the path?" if gone else "Check the parameters."
+            usual = "Is base_url right, and the path?" if gone else "Check the parameters."
+            hint = HINTS.get(problem.code, usual)
             error = QueryError(f"{said} (status {status}).", hint=hint, status=status)
         case _:
             error = BadReplyError(f"{said} (status {status}).", hint="Is base_url right?")

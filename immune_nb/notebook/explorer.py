@@ -21,7 +21,7 @@ from immune_nb.frames.instants import micros
 
 from .arguments import variable_name
 from .frame_tables import as_text
-from .show import Note
+from .show import Note, dimensions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,7 +213,7 @@ class Explorer(anywidget.AnyWidget):
             frame, variables = self._exploration.frame(), self._shell.user_ns
             replaced = ", in place of what it held" if self._name in variables else ""
             variables[self._name] = frame
-            self._say(f"{self._name}: {len(frame):,} rows × {frame.shape[1]} columns{replaced}.")
+            self._say(f"{self._name}: {dimensions(*frame.shape)}{replaced}.")
         elif self._exploration.chosen:
             self.send({"kind": "code", "code": self._code()})
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from .show import counted, dimensions
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -171,9 +173,9 @@ def _numbers(values: Any) -> list[str]:
 def _caption(frame: pd.DataFrame, left: int) -> str:
     """Rows and columns, and whether that is all; of a frame made out of a fetched one nobody knows."""
     receipt: Mapping[str, Any] = frame.attrs["immune"]
-    parts = [f"{len(frame):,} rows × {frame.shape[1]} columns"]
+    parts = [dimensions(*frame.shape)]
     if len(frame) == receipt["rows"]:
         parts.append("complete" if receipt["complete"] else "NOT complete")
     if left:
-        parts.append(f"{left} columns not shown")
+        parts.append(f"{counted(left, 'column')} not shown")
     return " · ".join(parts)

@@ -12,6 +12,7 @@ __all__ = [
     "Note",
     "Table",
     "counted",
+    "dimensions",
     "duration",
     "footer",
     "login_line",
@@ -109,7 +110,7 @@ def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose:
         verbose: Add what else the receipt knows, a line each.
     """
     parts = [
-        f"{name}: {receipt['rows']:,} rows × {columns} columns".removeprefix(": "),
+        f"{name}: {dimensions(receipt['rows'], columns)}".removeprefix(": "),
         "complete" if receipt["complete"] else _not_complete(receipt),
         str(receipt["profile"]),
         counted(receipt.get("pages"), "page"),
@@ -141,6 +142,11 @@ def _plain(value: object) -> str:
 def counted(count: int | None, thing: str) -> str:
     """So many things: ``1 page``, ``12 pages``; empty when nobody counted."""
     return "" if count is None else f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def dimensions(rows: int, columns: int) -> str:
+    """How large a frame is: ``60 rows × 7 columns``."""
+    return f"{counted(rows, 'row')} × {counted(columns, 'column')}"
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from immune_nb.errors import ConfigError, IncompleteError, QueryError
 from immune_nb.fetch.parameters import as_params
 
-from .show import Note, Table, show
+from .show import Note, Table, counted, show
 from .spellings import finder
 from .surroundings import person_can_act
 from .ways_in import session_for
@@ -47,7 +47,7 @@ def submit(desk: Desk, request: Request) -> pd.DataFrame | None:
     preview = "\n".join(
         [
             _first_line(session, "POST", path, {}),
-            ", ".join([_counted(len(rows), "reading"), _counted(sensors, "sensor"), _counted(parts, "request")]),
+            ", ".join([counted(len(rows), "reading"), counted(sensors, "sensor"), counted(parts, "request")]),
             *(json.dumps(row, ensure_ascii=False) for row in rows[:3]),
             *(["…"] if len(rows) > 3 else []),  # noqa: PLR2004 - as above
         ]
@@ -68,7 +68,7 @@ def acknowledge(desk: Desk, request: Request) -> pd.DataFrame | None:
     _refuse_held(session, comment)
     path = f"{session.profile.paths['alerts']}/{ids[0] if len(ids) == 1 else '{id}'}"
     body = {"status": ACKNOWLEDGED} | ({} if comment is None else {"comment": comment})
-    named = f"{_counted(len(ids), 'alert')}: {', '.join(map(str, ids[:ROWS]))}{', …' if len(ids) > ROWS else ''}"
+    named = f"{counted(len(ids), 'alert')}: {', '.join(map(str, ids[:ROWS]))}{', …' if len(ids) > ROWS else ''}"
     preview = "\n".join([_first_line(session, "PATCH", path, {}), named, _shown(body, None)])
     if not _agreed(desk, request, session, "PATCH", preview):
         return None
@@ -179,7 +179,3 @@ def _form(body: object) -> dict[str, str | list[str]]:
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count:,} {thing}" + ("" if count == 1 else "s")
