@@ -336,6 +336,21 @@ def test_a_server_that_refuses_the_size_of_a_page_is_asked_without(lab, said):
     assert len(session.sensors()) == 3
 
 
+def test_a_table_of_text_is_read_as_text_and_what_is_none_is_refused(lab):
+    """CSV: numbers where a column has nothing else, ids as they are, a field too many kept; too large is an error."""
+    server, session = lab
+    kind = [("Content-Type", "text/csv")]
+    server.says("/v1/list", Answer(200, kind, b'id,value,note\r\n007,1.5,\r\n008,2,"a, b",more\r\n'))
+    frame = session.get("/list")
+    assert frame["id"].tolist() == ["007", "008"]
+    assert frame["value"].tolist() == [1.5, 2.0]
+    assert frame["note"].tolist()[1] == "a, b"
+    assert frame["more"].tolist()[1] == ["more"]
+    server.says("/v1/list", Answer(200, kind, b"a,b\r\n" + b"x" * 200_000 + b",1\r\n"))
+    with pytest.raises(im.BadReplyError):
+        session.get("/list")
+
+
 def test_no_content_is_an_empty_frame(lab):
     """204."""
     server, session = lab

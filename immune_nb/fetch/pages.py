@@ -35,10 +35,9 @@ class Step:
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """Every parameter, those in the path too; one with several values comes several times."""
-        given: Sequence[tuple[str, str | Sequence[str]]] = [
-            *parse_qsl(self.path.partition("?")[2], keep_blank_values=True),
-            *self.params.items(),
-        ]
+        _, has_query, query = self.path.partition("?")
+        inline = parse_qsl(query, keep_blank_values=True) if has_query else []
+        given: Sequence[tuple[str, str | Sequence[str]]] = [*inline, *self.params.items()]
         return [(name, text) for name, value in given for text in ([value] if isinstance(value, str) else value)]
 
 

@@ -84,7 +84,7 @@ class Trail:
             pages=self.pages + 1,
             way=self.asked.way if self.asked else None,
             doubt=(),
-            seen=self.seen | {self.step.name, page.sheet.mark} - {""},
+            seen=self.seen | {self.step.name},
             idle=self.idle + 1 if again or not rows else 0,
         )
         if self.pages:
@@ -119,7 +119,7 @@ def onward(page: Page, trail: Trail) -> Turn:
         page: The page that came.
         trail: How far the list was followed before.
     """
-    again = page.sheet.mark in trail.seen
+    again = bool(trail.seen) and page.sheet.mark in trail.seen
     if trail.asked and not trail.way and _is_wrong(page, trail.asked, again=again):
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
@@ -137,7 +137,8 @@ def onward(page: Page, trail: Trail) -> Turn:
         why = "end" if is_behind else _why_over(page, found, new, promise, again=again)
         return Turn(None, why, not again, here.way, page.signs.fault)
     is_hopeful = new[0].way.kind in COUNTED and goes_on_by_size(stand)
-    ahead = replace(here, asked=new[0], doubt=new[1:], promise=promise, is_hopeful=is_hopeful)
+    seen = here.seen | {page.sheet.mark} - {""}
+    ahead = replace(here, seen=seen, asked=new[0], doubt=new[1:], promise=promise, is_hopeful=is_hopeful)
     return Turn(ahead, "end", not again, here.way or new[0].way, page.signs.fault)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from immune_nb.errors import quoted
@@ -167,8 +167,8 @@ def _of_headers(headers: Mapping[str, str]) -> dict[str, Said]:
     """Headers that say something of the list; one of them may hold JSON (``X-Pagination``)."""
     said = {}
     for name, text in headers.items():
-        if match := HEADER.match(name) or X_HEADER.match(name):
-            said[plain(match[1])] = Said(match[1], text)
+        if bare := _sign_in(name):
+            said[plain(bare)] = Said(bare, text)
         elif name == "x-pagination" and text.startswith("{"):
             try:
                 inner = json.loads(text)
@@ -176,6 +176,13 @@ def _of_headers(headers: Mapping[str, str]) -> dict[str, Said]:
                 continue
             said |= {plain(key): Said(key, value) for key, value in inner.items()}
     return said
+
+
+@lru_cache(256)
+def _sign_in(header: str) -> str:
+    """The part of a header's name that says something; "" when it is about something else."""
+    match = HEADER.match(header) or X_HEADER.match(header)
+    return match[1] if match else ""
 
 
 def _whole(value: Any) -> int | None:

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
+from immune_nb.frames.bodies import decoded, table_rows
 from immune_nb.frames.envelopes import About, Found, find
-from immune_nb.frames.rows import rows_of
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
 __all__ = ["EXACT_IN_FLOAT", "Reader", "Sheet"]
@@ -54,8 +54,13 @@ class Sheet:
 
     def key(self, row: int) -> str | int | None:
         """The ``id`` of a record, where it has one that names it."""
-        record = self.record(row) if self.rows else None
-        key = record.get("id") if isinstance(record, dict) else None
+        if not self.rows:
+            return None
+        if self.columns is not None:
+            key = self.columns["id"][row].as_py() if "id" in self.columns else None
+        else:
+            record = self.records[row]
+            key = record.get("id") if isinstance(record, dict) else None
         return key if isinstance(key, str | int) and not isinstance(key, bool) else None
 
     def record(self, row: int) -> Any:
@@ -69,8 +74,11 @@ class Sheet:
         """What tells this page from another, without reading all of it; "" for a page without records."""
         if not self.rows:
             return ""
-        records = [self.record(row) for row in (0, self.rows // 2, self.rows - 1)]
-        return repr([self.rows, *(sorted(r.items()) if isinstance(r, dict) else r for r in records)])
+        places = (0, self.rows // 2, self.rows - 1)
+        ids = [self.key(row) for row in places]
+        if None not in ids:
+            return repr([self.rows, *ids])
+        return repr([self.rows, *(_told(self.record(row)) for row in places)])
 
     def each(self) -> Iterator[Any]:
         """The records as Python values."""
@@ -118,12 +126,12 @@ class Reader:
             BadReplyError: The records are not where they were said to be.
         """
         if "csv" in kind:
-            rows = rows_of(body)
+            rows = table_rows(body)
             return Sheet(len(rows), None, rows, About("rows of CSV"), is_text=True)
         return self._quickly(body) or self._exactly(body)
 
     def _exactly(self, body: bytes) -> Sheet:
-        found = self._find(_decoded(body))
+        found = self._find(decoded(body))
         return Sheet(len(found.records), None, found.records, found.about)
 
     def _quickly(self, body: bytes) -> Sheet | None:
@@ -232,16 +240,9 @@ class Reader:
         return columns
 
 
-def _decoded(body: bytes) -> Any:
-    """JSON, or a JSON value a line."""
-    if not body.strip():
-        return None
-    try:
-        return json.loads(body)
-    except json.JSONDecodeError as error:
-        if error.msg != "Extra data" or b"\n" not in body.strip():
-            raise
-        return [json.loads(line) for line in body.splitlines() if line.strip()]
+def _told(record: Any) -> Any:
+    """A record as far as it says something: a field that is null may as well not be there."""
+    return sorted(item for item in record.items() if item[1] is not None) if isinstance(record, dict) else record
 
 
 def _is_nested(value: Any) -> bool:
