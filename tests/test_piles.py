@@ -1,4 +1,4 @@
-"""A pile is worked off by one at a time, and nothing on it is forgotten."""
+"""A pile is worked off by one while it is low, and nothing on it is forgotten."""
 
 import threading
 
@@ -31,6 +31,15 @@ def test_not_more_is_taken_than_fits():
     for thing in ("abc", "de", "f", "ghijklmnop"):
         pile.add(thing)
     assert [pile.take(), pile.take(), pile.take()] == [["abc", "de"], ["f", "ghijklmnop"], []]
+
+
+def test_a_high_pile_calls_for_help():
+    """Beyond twice what is taken at once, whoever adds is to work off, too; and no more once it is low again."""
+    pile = Pile(len, most=2)
+    assert [pile.add(thing) for thing in ("a", "bc", "d", "e", "f")] == [True, False, False, True, True]
+    pile.take()
+    pile.take()
+    assert pile.add("g") is False
 
 
 def test_many_threads_lose_nothing():

@@ -55,7 +55,7 @@ REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNO
 
 
 READ = _Errand(-1, EVER, Trail(Step("", {})))  # not a page to fetch: read those that came
-AT_ONCE = 2 * 2**20  # bytes to read at once, about a dozen pages
+AT_ONCE = 2**19  # bytes to read at once, a few pages: more take more memory and little less time
 
 
 class Harvest:
@@ -152,6 +152,8 @@ class Harvest:
     def _read(self) -> list[_Errand]:
         """Read the pages that came, as one where that can be, and say what follows."""
         taken = self._unread.take()
+        if not taken:  # another thread was quicker
+            return []
         together = self._stacker.read_all([page.sheet for _, page in taken])
         more: list[_Errand] = []
         for (errand, page), one in zip_longest(taken, together or ()):
