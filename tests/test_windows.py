@@ -203,7 +203,7 @@ def test_windows_cover_what_is_left_once(rows, length, order, total, ways):
     assert (edges[0].start, edges[-1].end) == (window.start, window.end)
     assert all(one.end == other.start for one, other in pairwise(edges))
     assert all(w.start is None or w.end is None or w.start < w.end for w in edges)
-    assert len(windows) <= 130
+    assert len(windows) <= 258
 
 
 def test_several_sensors_and_an_open_end_are_one_frame():

@@ -3,13 +3,19 @@
 While there is a single errand it is done by the calling thread, so that a short list costs no thread. Ctrl-C reaches
 the calling thread only: it sets the `Halt` that every wait of the others heeds, cuts their connections, and sees them
 end before it passes the interrupt on.
+
+The threads share no lock: they would wait for it, and for the interpreter's besides, longer than for the network.
+They share queues, whose every step is one of the interpreter's own, and the calling thread keeps the books.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from immune_nb.fetch.limits import Halt, Halted, Width
@@ -45,12 +51,11 @@ class Crew(Generic[Errand]):
         self._halt = halt
         self._cut = cut
         self._tick = tick
-        self._state = threading.Condition()
         self._waiting: deque[Errand] = deque()
-        self._busy = 0
-        self._fault: BaseException | None = None
+        self._tokens: SimpleQueue[str] = SimpleQueue()  # one for each that waits; "" sends a thread home
+        self._ledger: SimpleQueue[int] = SimpleQueue()  # by how much each errand done changes what is left
         self._threads: list[threading.Thread] = []
-        self._over = threading.Event()
+        self._fault: BaseException | None = None
         self._is_wanted_no_more = False
 
     def run(self, errands: Sequence[Errand]) -> None:
@@ -65,7 +70,7 @@ class Crew(Generic[Errand]):
                 self._waiting.extend(self._work(self._waiting.popleft()))
                 self._tick()
             if self._waiting and not self._halt.is_set():
-                self._muster()
+                self._muster(len(self._waiting))
         except BaseException:
             self._halt.set()
             self._is_wanted_no_more = True
@@ -76,59 +81,54 @@ class Crew(Generic[Errand]):
         if self._fault:
             raise self._fault
 
-    def _muster(self) -> None:
-        """Set the threads to work and wait for them, open to an interrupt all the while."""
-        with self._state:
-            self._hire()
-        while not self._over.wait(TICK):
-            self._tick()
+    def _muster(self, left: int) -> None:
+        """Set threads to work and keep count of what is left, open to an interrupt all the while."""
+        for _ in range(left):
+            self._tokens.put("errand")
+        told = time.monotonic()
+        while left and not self._halt.is_set():
+            self._hire(left)
+            with suppress(Empty):
+                left += self._ledger.get(timeout=TICK)
+                while True:
+                    left += self._ledger.get_nowait()
+            if time.monotonic() - told >= TICK:
+                self._tick()
+                told = time.monotonic()
         self._tick()
 
-    def _hire(self) -> None:
+    def _hire(self, left: int) -> None:
         """As many threads as there is work for."""
-        wanted = min(int(self._width.now), self._busy + len(self._waiting))
-        while len(self._threads) < wanted:
-            thread = threading.Thread(target=self._labour, name="immune_nb fetch", daemon=True)
+        while len(self._threads) < min(int(self._width.now), left):
+            number = len(self._threads)
+            thread = threading.Thread(target=self._labour, args=(number,), name="immune_nb fetch", daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _labour(self) -> None:
-        while (errand := self._take()) is not None:
+    def _labour(self, number: int) -> None:
+        while not self._halt.is_set() and self._tokens.get():
+            if number >= int(self._width.now):  # too many at once, by now
+                self._tokens.put("errand")
+                self._halt.wait(TICK)
+                continue
             more: Sequence[Errand] = ()
             try:
-                more = self._work(errand)
+                more = self._work(self._waiting.popleft())
             except Halted:
                 pass
             except BaseException as error:  # noqa: BLE001 - it is the calling thread's to raise
                 self._fault = self._fault or error
                 self._is_wanted_no_more = True
                 self._halt.set()
-            with self._state:
-                self._busy -= 1
-                self._waiting.extendleft(reversed(more))  # what follows comes first
-                self._hire()
-                if len(more) > 1:  # the one that follows is mine
-                    self._state.notify(len(more) - 1)
-
-    def _take(self) -> Errand | None:
-        """The next errand; None when there will be no more."""
-        with self._state:
-            while not self._halt.is_set():
-                if self._waiting and self._busy < int(self._width.now):
-                    self._busy += 1
-                    return self._waiting.popleft()
-                if not self._waiting and not self._busy:
-                    break
-                self._state.wait(TICK)
-            if not self._busy:
-                self._over.set()
-                self._state.notify_all()
-        return None
+            self._waiting.extendleft(reversed(more))  # what follows comes first
+            for _ in more:
+                self._tokens.put("errand")
+            self._ledger.put(len(more) - 1)
 
     def _dismiss(self) -> None:
-        """See every thread end; the halt or the empty queue has told them to."""
-        with self._state:
-            self._state.notify_all()
+        """See every thread end."""
+        for _ in self._threads:
+            self._tokens.put("")
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(TICK)

@@ -143,6 +143,7 @@ class Crop:
         """Take in a page; `counts` when its total is the whole list's."""
         self._note(page, turn)
         self.pages += 1
+        kept.part.instants = None  # they would keep memory that `assemble` gives back
         self.parts[float("-inf") if window.start is None else float(window.start), self.pages] = kept.part
         self.outside += kept.outside
         self.overlap += kept.overlap

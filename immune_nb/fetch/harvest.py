@@ -55,7 +55,7 @@ REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNO
 
 
 READ = _Errand(-1, EVER, Trail(Step("", {})))  # not a page to fetch: read those that came
-AT_ONCE = 2**19  # bytes to read at once, a few pages: more take more memory and little less time
+AT_ONCE = 2**22  # bytes to read at once, some thirty pages: every call waits for the interpreter
 
 
 class Harvest:

@@ -29,7 +29,7 @@ GUARD = 1_000  # asked for before the start, for servers that exclude it
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 and 9999
 STRAY = 2 * SECOND  # rows this far outside show a server that does not filter by time
 FILL = 0.97  # part of a page to aim at per window: the rest is for chance
-MOST = 128  # windows cut at once
+MOST = 256  # windows cut at once
 UNKNOWN = 16  # pages taken for left where nothing says how many rows
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -40,12 +40,14 @@ class Part:
             missing in every row.
         coerced: By column, values that did not fit.
         is_text: Whether the answer had no types, only text.
+        instants: See `instants_of`; None until somebody asks.
     """
 
     rows: int = 0
     columns: dict[Path, Chunk] = field(default_factory=dict)
     coerced: Loss = field(default_factory=dict)
     is_text: bool = False
+    instants: Any = None
 
     def take(self, keep: Any) -> Part:
         """The rows that a boolean mask keeps; what was coerced is not told apart by row."""
@@ -55,7 +57,8 @@ class Part:
 
     def between(self, start: int, end: int) -> Part:
         """The rows ``[start, end)``, which share this part's memory; of a part in which nothing was coerced."""
-        return Part(end - start, {path: chunk[start:end] for path, chunk in self.columns.items()})
+        columns = {path: chunk[start:end] for path, chunk in self.columns.items()}
+        return Part(end - start, columns, instants=None if self.instants is None else self.instants[start:end])
 
 
 class Whole(NamedTuple):
@@ -105,10 +108,14 @@ def part_of(sheet: Sheet, schema: Schema) -> Part:
 
 def instants_of(part: Part) -> Any:
     """The ``timestamp`` of every row, in microseconds since 1970; `instants.MISSING` where there is none."""
-    instants = part.columns.get(("timestamp",))
-    if instants is None:
-        return np.full(part.rows, MISSING)
-    return instants.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
+    if part.instants is None:
+        column = part.columns.get(("timestamp",))
+        part.instants = np.full(part.rows, MISSING) if column is None else _ticks(column)
+    return part.instants
+
+
+def _ticks(column: pa.Array) -> Any:
+    return column.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
 
 
 def days_of(part: Part, day: int) -> Iterator[tuple[int, Part]]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from immune_nb.frames.decode import Part, part_of
+from immune_nb.frames.decode import Part, instants_of, part_of
 from immune_nb.frames.envelopes import About, Found
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import ALL_BUT_BRACKETS, LIST, Reader, Sheet
@@ -64,6 +64,8 @@ class Stacker(Reader):
         others = [name for name in whole.columns if name not in self._schema.by_name]
         if part.coerced or not all(_agrees(page, others) for page in pages):
             return None
+        if "timestamp" in self._schema.by_name:
+            instants_of(part)  # once for all
         spans = pairwise([0, *ends])
         return [
             (_sheet(whole, page, start, end), part.between(start, end))
