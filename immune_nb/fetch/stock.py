@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from immune_nb.fetch.crops import Crop, Listing
 from immune_nb.fetch.windows import Window
-from immune_nb.frames.decode import Part, days_of, instants_of
+from immune_nb.frames.decode import Part, instants_of
 from immune_nb.frames.instants import MISSING
 from immune_nb.frames.parquet import joined
-from immune_nb.frames.store import DAY, Shelf, Store, Stored
+from immune_nb.frames.store import DAY, Shelf, Store, Stored, days_of
 from immune_nb.profiles import Profile, cache_folder
 
 __all__ = ["Stock", "shelf_of"]
@@ -75,7 +75,7 @@ class Stock:
             days = list(_covered(listing.within, crop))
             by_day: dict[int, list[Part]] = {day: [] for day in days}
             for part in crop.ordered():
-                for day, rows in days_of(part, DAY):
+                for day, rows in days_of(part):
                     if day in by_day:
                         by_day[day].append(rows)
             for day, parts in by_day.items():

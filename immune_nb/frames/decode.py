@@ -24,7 +24,7 @@ from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schem
 from immune_nb.frames.sheets import Sheet
 from immune_nb.frames.values import Chunk, inferred, pinned
 
-__all__ = ["Part", "Whole", "assemble", "days_of", "decode", "instants_of", "part_of"]
+__all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
 
 Path = tuple[str, ...]
 Loss = dict[str, int]
@@ -116,15 +116,6 @@ def instants_of(part: Part) -> Any:
 
 def _ticks(column: pa.Array) -> Any:
     return column.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
-
-
-def days_of(part: Part, day: int) -> Iterator[tuple[int, Part]]:
-    """The rows of each day, with its number since 1970; a day is so many microseconds. Rows without time are left."""
-    instants = instants_of(part)
-    numbers = np.floor_divide(instants, day)
-    for number in np.unique(numbers[instants != MISSING]).tolist():
-        keep = numbers == number
-        yield number, (part if keep.all() else part.take(keep))
 
 
 def _masked(chunk: Chunk, keep: Any, mask: pa.Array) -> Chunk:

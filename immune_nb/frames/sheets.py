@@ -23,7 +23,7 @@ from immune_nb.frames.bodies import decoded, table_rows
 from immune_nb.frames.envelopes import About, Found, find
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
-__all__ = ["EXACT_IN_FLOAT", "Reader", "Sheet"]
+__all__ = ["EXACT_IN_FLOAT", "POOL", "Reader", "Sheet"]
 
 EXACT_IN_FLOAT = 2**53
 ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
@@ -31,6 +31,7 @@ HEADROOM = 80  # bytes of white space before the first record
 MOST_LISTS = 8  # in a body that Arrow may read: records with lists in them are not flat
 LIST = "records"  # what the list is called in the document that Arrow reads
 MARK = "\ue000 and so on"  # stands for all records but the first
+POOL = pa.system_memory_pool()  # for what is read: Arrow's own keeps what is freed, half as much again
 READ_AS = {TIME: pa.string(), NUMBER: pa.float64(), CATEGORY: pa.string(), TEXT: pa.string()}
 
 
@@ -92,9 +93,8 @@ class Sheet:
         kept = [record for record, wanted in zip(self.records, keep, strict=False) if wanted]
         if self.columns is None:
             return Sheet(len(kept), None, kept, self.about, self.is_text)
-        mask = pa.array(keep)
-        columns = {name: column.filter(mask) for name, column in self.columns.items()}
-        return Sheet(pc.sum(mask).as_py() or 0, columns, [], self.about)
+        columns = {name: column.filter(pa.array(keep)) for name, column in self.columns.items()}
+        return Sheet(int(sum(keep)), columns, [], self.about)
 
 
 class Reader:
@@ -170,7 +170,7 @@ class Reader:
             return None
         if table.num_rows != 1 or not named:
             return None
-        records = table[name].combine_chunks().values
+        records = table[name].chunk(0).values  # of one row: `combine_chunks` would copy it
         columns = self._columns(records, named)
         if columns is None or found.labels.keys() & columns.keys():
             return None
@@ -222,7 +222,7 @@ class Reader:
             pa.BufferReader(document),
             arrow_json.ReadOptions(use_threads=False, block_size=len(document) + 1),
             arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=True),
-            pa.system_memory_pool(),  # Arrow's own keeps what is freed, at half as much again
+            POOL,
         )
 
     def _columns(self, records: pa.Array, named: list[str]) -> dict[str, pa.Array] | None:

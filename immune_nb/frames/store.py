@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import numpy as np
 
-from immune_nb.frames.decode import Part
+from immune_nb.frames.decode import Part, instants_of
+from immune_nb.frames.instants import MISSING
 from immune_nb.frames.parquet import read_part, write_part
 
-__all__ = ["DAY", "Shelf", "Store", "Stored"]
+__all__ = ["DAY", "Shelf", "Store", "Stored", "days_of"]
 
 DAY = 86_400_000_000  # microseconds
 FORMAT = 1  # a change of what is written leaves older files aside
@@ -120,3 +122,12 @@ class Shelf:
 
     def _file(self, day: int) -> Path:
         return self._folder / f"{(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)):%Y-%m-%d}.parquet"
+
+
+def days_of(part: Part) -> Iterator[tuple[int, Part]]:
+    """The rows of each day, with its number since 1970. Rows without time are left out."""
+    instants = instants_of(part)
+    numbers = np.floor_divide(instants, DAY)
+    for number in np.unique(numbers[instants != MISSING]).tolist():
+        keep = numbers == number
+        yield number, (part if keep.all() else part.take(keep))

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from immune_nb.frames.meaning import meant
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column
-from immune_nb.frames.sheets import EXACT_IN_FLOAT
+from immune_nb.frames.sheets import EXACT_IN_FLOAT, POOL
 
 __all__ = ["Chunk", "inferred", "pinned", "text_array"]
 
@@ -53,7 +53,7 @@ def _instants(texts: pa.Array) -> tuple[pa.Array, int]:
     """Instants from ISO 8601 texts. Arrow wants all of them with a zone, or all without."""
     for zone in ("UTC", None):
         try:
-            return pc.cast(texts, pa.timestamp("us", zone)).cast(INSTANT), 0
+            return pc.cast(texts, pa.timestamp("us", zone), memory_pool=POOL).cast(INSTANT, memory_pool=POOL), 0
         except pa.ArrowInvalid:
             continue
     return _times(texts.to_pylist())
@@ -61,9 +61,9 @@ def _instants(texts: pa.Array) -> tuple[pa.Array, int]:
 
 def _words(texts: pa.Array) -> pa.Array:
     """Words that repeat, each kept once."""
-    words = texts.dictionary_encode()
+    words = pc.dictionary_encode(texts, memory_pool=POOL)
     few = len(words.dictionary) < 2**7
-    return words.cast(pa.dictionary(pa.int8(), pa.string())) if few else words
+    return words.cast(pa.dictionary(pa.int8(), pa.string()), memory_pool=POOL) if few else words
 
 
 def _pinned_values(values: list[Any], column: Column) -> tuple[Chunk, int]:
