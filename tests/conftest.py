@@ -26,9 +26,20 @@ settings.load_profile("untimed")
 REAL_PARTS = tuple(
     f"test_{name}"
     for name in (
-        *("audit", "callback", "completion", "conformance", "doctor", "dot", "explore_lab", "faults", "flows"),
+        *(
+            "audit",
+            "callback",
+            "completion",
+            "conformance",
+            "doctor",
+            "dot",
+            "explore_lab",
+            "faults",
+            "flows",
+            "folder",
+        ),
         *("history", "hub", "iiniit", "kernel", "lab", "login_attacks", "login_faults", "magic", "oidc", "panel"),
-        *("papermill", "sandbox", "server_proxy", "servers", "signin_ui", "styles", "writes"),
+        *("papermill", "sandbox", "server_proxy", "servers", "signin_ui", "store", "styles", "writes"),
     )
 )
 REAL_PARTS += tuple(path.stem for path in (Path(__file__).parent / "gauntlet").glob("test_*.py"))
