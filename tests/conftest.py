@@ -21,7 +21,7 @@ import immune_nb as im
 from immune_nb.auth.chain import find_credentials
 from immune_nb.session import Session
 
-settings.register_profile("untimed", deadline=None, max_examples=60)  # speed is for the benchmark
+settings.register_profile("untimed", deadline=None, max_examples=40)  # speed is for the benchmark
 settings.load_profile("untimed")
 REAL_PARTS = tuple(
     f"test_{name}"
