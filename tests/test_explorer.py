@@ -78,6 +78,7 @@ def test_a_plain_downsampling_loses_what_ours_keeps():
     assert np.isnan(whole.thinned()[1]).sum() == 1
 
 
+@pytest.mark.slow
 def test_a_million_points_become_some_thousand_in_no_time():
     """A day's worth of screens out of a million points, and the same of any stretch."""
     whole = trace(np.random.default_rng(1).normal(size=1_000_000))
@@ -180,6 +181,7 @@ def test_blocks_show_the_course():
     assert stills.blocks(trace([1.0] * 8), 4) == "▁▁▁▁"
 
 
+@pytest.mark.slow
 def test_the_picture_is_a_png():
     """matplotlib draws two units and an alert without a display."""
     alert = {"at": 60_000.0, "severity": "critical"}

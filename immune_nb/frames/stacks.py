@@ -55,14 +55,17 @@ class Stacker(Reader):
     def read_all(self, sheets: Sequence[Sheet]) -> list[tuple[Sheet, Part]] | None:
         """Read pages as one, and give each its rows; None when they are to be read one by one."""
         pages = [sheet for sheet in sheets if isinstance(sheet, Unread)]
+        told = {self._undocumented(_first_fields(page)) for page in pages if page.rows}
+        if len(told) > 1:  # else a page would get, or lack, fields that it does not have
+            return None
         ends = list(accumulate(page.rows for page in pages))
         document = b'{"%s":[%s]}' % (LIST.encode(), b",".join(page.text for page in pages))
         whole = self.read_flat(document, LIST, Found([], About()))
         if whole is None or whole.columns is None or whole.rows != ends[-1] or len(pages) < len(sheets):
             return None
         part = part_of(whole, self._schema)
-        others = [name for name in whole.columns if name not in self._schema.by_name]
-        if part.coerced or not all(_agrees(page, others) for page in pages):
+        others = self._undocumented(tuple(whole.columns))
+        if part.coerced or (others and told != {others}):
             return None
         if "timestamp" in self._schema.by_name:
             instants_of(part)  # once for all
@@ -72,13 +75,16 @@ class Stacker(Reader):
             for page, (start, end) in zip(pages, spans, strict=True)
         ]
 
+    def _undocumented(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name not in self._schema.by_name)
 
-def _agrees(page: Unread, others: list[str]) -> bool:
-    """Whether the first record has all fields that nobody documented, in that order; else it would hang on chance."""
-    if not others:
-        return True
-    first = json.loads(page.text[: page.text.index(b"}") + 1])
-    return [name for name in first if name in others] == others
+
+def _first_fields(page: Unread) -> tuple[str, ...]:
+    """The fields of the first record, in their order; none where a brace in a text hides its end."""
+    try:
+        return tuple(json.loads(page.text[: page.text.index(b"}") + 1]))
+    except ValueError:
+        return ()
 
 
 def _sheet(whole: Sheet, page: Unread, start: int, end: int) -> Sheet:
