@@ -54,7 +54,8 @@ class Crew(Generic[Errand]):
         self._waiting: deque[Errand] = deque()
         self._tokens: SimpleQueue[str] = SimpleQueue()  # one for each that waits; "" sends a thread home
         self._ledger: SimpleQueue[int] = SimpleQueue()  # by how much each errand done changes what is left
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[int, threading.Thread] = {}
+        self._at_work: set[int] = set()  # their numbers
         self._fault: BaseException | None = None
         self._is_wanted_no_more = False
 
@@ -99,18 +100,21 @@ class Crew(Generic[Errand]):
 
     def _hire(self, left: int) -> None:
         """As many threads as there is work for."""
-        while len(self._threads) < min(int(self._width.now), left):
-            number = len(self._threads)
+        wanted = min(self._width.now, left)
+        if len(self._at_work) >= wanted:
+            return
+        for number in set(range(wanted)) - self._at_work:
+            self._at_work.add(number)
             thread = threading.Thread(target=self._labour, args=(number,), name="immune_nb fetch", daemon=True)
-            self._threads.append(thread)
+            self._threads[number] = thread
             thread.start()
 
     def _labour(self, number: int) -> None:
         while not self._halt.is_set() and self._tokens.get():
-            if number >= int(self._width.now):  # too many at once, by now
+            if number >= self._width.now:  # too many at once, by now
+                self._at_work.discard(number)
                 self._tokens.put("errand")
-                self._halt.wait(TICK)
-                continue
+                return
             more: Sequence[Errand] = ()
             try:
                 more = self._work(self._waiting.popleft())
@@ -129,7 +133,7 @@ class Crew(Generic[Errand]):
         """See every thread end."""
         for _ in self._threads:
             self._tokens.put("")
-        for thread in self._threads:
+        for thread in self._threads.values():
             while thread.is_alive():
                 thread.join(TICK)
                 if self._halt.is_set() and self._is_wanted_no_more:

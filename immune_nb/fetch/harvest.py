@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 from immune_nb.errors import ImmuneError, QueryError
 from immune_nb.fetch.client import Client, Params, Reply
@@ -139,12 +138,13 @@ class Harvest:
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
-        began, refusals = time.perf_counter(), self._client.refusals
+        began, used, refusals = time.perf_counter(), time.process_time(), self._client.refusals
         try:
             page = fetch(self._ask, errand.trail.step, self._stacker)
         except ImmuneError as error:
             return self._failed(errand, error)
-        self._width.note(time.perf_counter() - began, refused=self._client.refusals > refusals)
+        seconds, load = time.perf_counter() - began, time.process_time() - used
+        self._width.note(seconds, refused=self._client.refusals > refusals, load=load / seconds)
         if isinstance(page.sheet, Unread):
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)
@@ -156,7 +156,7 @@ class Harvest:
             return []
         together = self._stacker.read_all([page.sheet for _, page in taken])
         more: list[_Errand] = []
-        for (errand, page), one in zip_longest(taken, together or ()):
+        for (errand, page), one in zip(taken, together, strict=True):
             try:
                 whole = (
                     replace(page, sheet=one[0]) if one else fetch(again(page.reply), errand.trail.step, self._reader)

@@ -44,6 +44,9 @@ BREATH = 1.0  # seconds of a first pause after a 429 that names none
 EPOCH_MS = 1e11  # a reset beyond this, in seconds the year 5138, is in milliseconds
 EPOCH_S = 1e9  # one below this is a number of seconds from now
 LOOK = 0.05  # seconds between looks at what other threads did
+BUSY = 0.8  # of a CPU: a process that uses more has no time left to wait
+GROWTH = 2.0  # requests more at once after a quick answer
+LEAST_USEFUL = 2.0  # one is read while another is fetched
 
 
 class Halted(Exception):  # noqa: N818 - no error: somebody wants no more
@@ -169,9 +172,11 @@ class Gate:
 
 
 class Width:
-    """How many requests at once. It grows while answers stay quick, eases off when they queue, halves on a refusal.
+    """How many requests at once: as many as are polite, and no more than this process can make use of.
 
-    Answers that take much longer than the quickest one wait somewhere, there or here: more at once would not help.
+    It is polite to grow while answers stay quick, to ease off when they take much longer than the quickest one, for
+    then they wait somewhere, and to halve on a refusal. Where they wait for this very process, which is busy, fewer
+    at once are quicker than more.
 
     Args:
         start: How many at first.
@@ -179,19 +184,35 @@ class Width:
     """
 
     def __init__(self, start: int = 8, most: int = 32) -> None:
-        self.now = self._start = float(start)
+        self._start = self._polite = self._useful = float(start)
         self._most = float(most)
         self._quickest = float("inf")
 
-    def note(self, seconds: float, *, refused: bool) -> None:
-        """Take in how long an answer took, and whether the service refused or failed on the way."""
+    @property
+    def now(self) -> int:
+        """How many."""
+        return int(min(self._polite, self._useful))
+
+    def note(self, seconds: float, *, refused: bool, load: float = 0.0) -> None:
+        """Take in an answer.
+
+        Args:
+            seconds: How long it took.
+            refused: Whether the service refused or failed on the way.
+            load: Seconds of CPU that this process used meanwhile, per second.
+        """
         self._quickest = min(self._quickest, seconds)
+        is_slow = seconds > 3 * self._quickest
+        if load < BUSY:
+            self._useful = min(self._most, self._useful + GROWTH)
+        elif is_slow:
+            self._useful = max(LEAST_USEFUL, self._useful - 1)
         if refused:
-            self.now = max(1.0, self.now / 2)
+            self._polite = max(1.0, self._polite / 2)
         elif seconds < 1.5 * self._quickest:
-            self.now = min(self._most, self.now + 1)
-        elif seconds > 3 * self._quickest:
-            self.now = max(min(self.now, self._start), self.now - 0.25)
+            self._polite = min(self._most, self._polite + GROWTH)
+        elif is_slow:
+            self._polite = max(min(self._polite, self._start), self._polite - 0.25)
 
 
 def retries(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -97,6 +97,24 @@ class Sheet:
         return Sheet(int(sum(keep)), columns, [], self.about)
 
 
+class Flat(NamedTuple):
+    """A list of flat records in a body.
+
+    Attributes:
+        start: Where its bracket opens.
+        end: Behind the one that closes it.
+        found: What is around it.
+        braces: How many open in it: so many records, where none is in a text.
+        is_all: Whether Arrow can read the body as it is.
+    """
+
+    start: int
+    end: int
+    found: Found
+    braces: int
+    is_all: bool
+
+
 class Reader:
     """Reads the pages of one list. Threads may share it.
 
@@ -128,32 +146,28 @@ class Reader:
         if "csv" in kind:
             rows = table_rows(body)
             return Sheet(len(rows), None, rows, About("rows of CSV"), is_text=True)
-        return self._quickly(body) or self._exactly(body)
+        flat = self.flat(body)
+        return (flat and self._quickly(body, flat)) or self._exactly(body)
 
     def _exactly(self, body: bytes) -> Sheet:
         found = self._find(decoded(body))
         return Sheet(len(found.records), None, found.records, found.about)
 
-    def _quickly(self, body: bytes) -> Sheet | None:
+    def _quickly(self, body: bytes, flat: Flat) -> Sheet | None:
         """The page as Arrow reads it; None when something about it is in doubt."""
-        flat = self.flat(body)
-        if flat is None:
-            return None
-        start, end, found, is_all = flat
-        if is_all:  # no copy where Arrow can read all of it
-            return self.read_flat(body, found.key, found)
-        return self.read_flat(b'{"%s":%s}' % (LIST.encode(), body[start:end]), LIST, found)
+        if flat.is_all:  # no copy where Arrow can read all of it
+            return self.read_flat(body, flat.found.key, flat.found)
+        return self.read_flat(b'{"%s":%s}' % (LIST.encode(), body[flat.start : flat.end]), LIST, flat.found)
 
-    def flat(self, body: bytes) -> tuple[int, int, Found, bool] | None:
-        """Where the list of records starts and ends, what is around it, and whether Arrow can read the body as it is.
-
-        None when the list is not flat, or not in UTF-8.
-        """
-        shape = body.translate(None, ALL_BUT_BRACKETS).replace(b"{}", b"")
+    def flat(self, body: bytes) -> Flat | None:
+        """The list of records in a body; None when it is not flat, or not in UTF-8."""
+        brackets = body.translate(None, ALL_BUT_BRACKETS)
+        shape = brackets.replace(b"{}", b"")
         for start, end in _flat_lists(body, shape):
             if found := self._framed(body, start, end):
+                braces = brackets.count(b"{") - body.count(b"{", 0, start) - body.count(b"{", end)
                 is_text = body.isascii() or _is_utf8(body)
-                return (start, end, found, shape == b"{[]}") if is_text else None
+                return Flat(start, end, found, braces, is_all=shape == b"{[]}") if is_text else None
         return None
 
     def read_flat(self, document: bytes, name: str, found: Found) -> Sheet | None:

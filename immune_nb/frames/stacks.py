@@ -1,21 +1,21 @@
 """Flat pages read together: Arrow reads one long list much quicker than as many short ones.
 
 A page is first only taken apart, which is cheap: where its records are, how many, and what stands around them. The
-records of several pages, joined, are then read as one list. Where anything is in doubt (another number of records
-than was counted, a field that only some pages have) there is no answer, and each page is read by itself.
+records of several pages with the same fields, joined, are then read as one list. Where anything is in doubt (another
+number of records than was counted, a field that only some pages have) each page is read by itself.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from immune_nb.frames.decode import Part, instants_of, part_of
 from immune_nb.frames.envelopes import About, Found
 from immune_nb.frames.schemas import Schema
-from immune_nb.frames.sheets import ALL_BUT_BRACKETS, LIST, Reader, Sheet
+from immune_nb.frames.sheets import LIST, Flat, Reader, Sheet
 
 __all__ = ["Stacker", "Unread"]
 
@@ -26,9 +26,12 @@ class Unread(Sheet):
 
     Attributes:
         text: Its records, with commas between them.
+        fields: The fields of its first record, in their order, and the types of their values; none where a brace in a
+            text hides its end.
     """
 
-    text: bytes = b""
+    text: memoryview = memoryview(b"")
+    fields: Mapping[str, type] = field(default_factory=dict)
 
 
 class Stacker(Reader):
@@ -38,53 +41,54 @@ class Stacker(Reader):
         super().__init__(schema, at=at, must=must, named=named)
         self._schema = schema
 
-    def read(self, body: bytes, kind: str = "") -> Sheet:
-        """Take a page apart where it is flat; read it where it is not; see `Reader.read`."""
-        return (None if "csv" in kind else self._apart(body)) or super().read(body, kind)
+    def _quickly(self, body: bytes, flat: Flat) -> Sheet | None:
+        """The page taken apart, where it may be read with others."""
+        if flat.found.labels or not flat.found.about.is_list:
+            return super()._quickly(body, flat)
+        text = memoryview(body)[flat.start + 1 : flat.end - 1]
+        return Unread(flat.braces, about=flat.found.about, text=text, fields=_first_fields(body, flat.start))
 
-    def _apart(self, body: bytes) -> Unread | None:
-        flat = self.flat(body)
-        if flat is None:
-            return None
-        start, end, found, _ = flat
-        if found.labels or not found.about.is_list:
-            return None
-        rows = body[start:end].translate(None, ALL_BUT_BRACKETS).count(b"{")
-        return Unread(rows, about=found.about, text=body[start + 1 : end - 1])
+    def read_all(self, sheets: Sequence[Sheet]) -> list[tuple[Sheet, Part] | None]:
+        """Read pages as one where they have the same fields; None for each that is to be read by itself."""
+        alike: dict[tuple[tuple[str, type], ...], dict[int, Unread]] = {}
+        for place, sheet in enumerate(sheets):
+            if isinstance(sheet, Unread):
+                others = self._undocumented(sheet.fields)
+                alike.setdefault(tuple((name, sheet.fields[name]) for name in others), {})[place] = sheet
+        read: list[tuple[Sheet, Part] | None] = [None] * len(sheets)
+        for pages in alike.values():
+            for place, one in zip(pages, self._as_one(list(pages.values())), strict=False):
+                read[place] = one
+        return read
 
-    def read_all(self, sheets: Sequence[Sheet]) -> list[tuple[Sheet, Part]] | None:
-        """Read pages as one, and give each its rows; None when they are to be read one by one."""
-        pages = [sheet for sheet in sheets if isinstance(sheet, Unread)]
-        told = {self._undocumented(_first_fields(page)) for page in pages if page.rows}
-        if len(told) > 1:  # else a page would get, or lack, fields that it does not have
-            return None
+    def _as_one(self, pages: Sequence[Unread]) -> Iterable[tuple[Sheet, Part]]:
+        """Read pages as one list; nothing where that is in doubt."""
         ends = list(accumulate(page.rows for page in pages))
         document = b'{"%s":[%s]}' % (LIST.encode(), b",".join(page.text for page in pages))
         whole = self.read_flat(document, LIST, Found([], About()))
-        if whole is None or whole.columns is None or whole.rows != ends[-1] or len(pages) < len(sheets):
-            return None
+        if whole is None or whole.columns is None or whole.rows != ends[-1]:
+            return ()
         part = part_of(whole, self._schema)
-        others = self._undocumented(tuple(whole.columns))
-        if part.coerced or (others and told != {others}):
-            return None
+        if part.coerced or self._undocumented(whole.columns) != self._undocumented(pages[0].fields):
+            return ()  # else a page would get, or lack, fields that it does not have
         if "timestamp" in self._schema.by_name:
             instants_of(part)  # once for all
-        spans = pairwise([0, *ends])
-        return [
+        return (
             (_sheet(whole, page, start, end), part.between(start, end))
-            for page, (start, end) in zip(pages, spans, strict=True)
-        ]
+            for page, (start, end) in zip(pages, pairwise([0, *ends]), strict=True)
+        )
 
-    def _undocumented(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name for name in names if name not in self._schema.by_name)
+    def _undocumented(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name not in self._schema.by_name]
 
 
-def _first_fields(page: Unread) -> tuple[str, ...]:
-    """The fields of the first record, in their order; none where a brace in a text hides its end."""
+def _first_fields(body: bytes, start: int) -> dict[str, type]:
+    first = body.index(b"{", start)
     try:
-        return tuple(json.loads(page.text[: page.text.index(b"}") + 1]))
+        record = json.loads(body[first : body.index(b"}", first) + 1])
     except ValueError:
-        return ()
+        return {}
+    return {name: type(value) for name, value in record.items()}
 
 
 def _sheet(whole: Sheet, page: Unread, start: int, end: int) -> Sheet:

@@ -135,33 +135,40 @@ def inferred(chunks: list[Chunk], name: str = "", *, is_text: bool = False) -> C
     Returns:
         An Arrow array, or a list where the values are of several kinds.
     """
-    kinds = {chunk.type for chunk in chunks if not isinstance(chunk, list) and not pa.types.is_null(chunk.type)}
-    if any(isinstance(chunk, list) for chunk in chunks) or len(kinds) > 1:
-        found = _inferred_values([value for chunk in chunks for value in _as_list(chunk)])
+    pieces = [_narrowed(chunk) if isinstance(chunk, list) else chunk for chunk in chunks]
+    kinds = {piece.type for piece in pieces if not isinstance(piece, list) and not pa.types.is_null(piece.type)}
+    if any(isinstance(piece, list) for piece in pieces) or len(kinds) > 1:
+        found = _narrowed([value for piece in pieces for value in _as_list(piece)])
     elif not kinds:
         return [None] * sum(map(len, chunks))
     else:
         kind = kinds.pop()
-        found = pa.concat_arrays([chunk.cast(kind) for chunk in chunks])
+        found = pa.concat_arrays([piece.cast(kind) for piece in pieces])
     return found if isinstance(found, list) else meant(found, name, is_text=is_text)
 
 
 def _as_list(chunk: Chunk) -> list[Any]:
-    return chunk if isinstance(chunk, list) else chunk.to_pylist()
+    if isinstance(chunk, list):
+        return chunk
+    values: list[Any] = [None] * len(chunk) if pa.types.is_null(chunk.type) else chunk.to_pylist()
+    return values
 
 
-def _inferred_values(values: list[Any]) -> Chunk:
+def _narrowed(values: list[Any]) -> Chunk:
+    """Values in the narrowest type; those of several kinds as they are, but for what JSON does not tell apart."""
+    kinds = set(map(type, values)) - {type(None)}
     present = [value for value in values if value is not None]
-    kinds = {type(value) for value in present}
+    if not kinds:
+        return pa.nulls(len(values))
     if kinds == {str}:
         return text_array(values)
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
     if kinds == {int} and all(value in INT64 for value in present):
         return pa.array(values, pa.int64())
-    if kinds and kinds <= {int, float} and float in kinds and all(_is_exact(value) for value in present):
+    if kinds <= {int, float} and float in kinds and all(_is_exact(value) for value in present):
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return [_whole(value) for value in values]
+    return [_whole(value) for value in values] if float in kinds else values
 
 
 def _is_exact(number: int | float) -> bool:  # noqa: PYI041 - the difference is the point
