@@ -9,11 +9,11 @@ from immune_nb.fetch.limits import (
     Gate,
     Halt,
     Halted,
-    Width,
     calls_left,
     pause_asked,
     retries,
 )
+from immune_nb.fetch.width import Width
 
 NOW = 1_700_000_000.0
 
@@ -138,17 +138,17 @@ def test_what_cannot_pass_is_not_waited_for(fault):
     assert naps.taken == []
 
 
-def width_after(*answers):
+def width_after(*answers, load=0.1):
     width = Width()
     for seconds, refused in answers:
-        width.note(seconds, refused=refused)
+        width.note(seconds, refused=refused, load=load)
     return width.now
 
 
 def test_width_grows_while_answers_stay_quick_and_no_further():
     """Eight at first, up to 32; answers that take as long as before let it grow."""
     assert width_after() == 8
-    assert width_after(*[(0.02, False)] * 10) == 18
+    assert width_after(*[(0.02, False)] * 5) == 18
     assert width_after(*[(0.02, False)] * 100) == 32
 
 
@@ -159,6 +159,20 @@ def test_width_eases_off_when_answers_queue_and_halves_on_a_refusal():
     assert width_after(*grown, *[(0.1, False)] * 800) == 8
     assert width_after(*grown, (0.02, True)) == 16
     assert width_after(*[(0.02, True)] * 20) == 1
+
+
+def test_a_busy_process_asks_for_less_at_once_until_it_has_time_again():
+    """Answers that queue for this process's CPU are not helped by more requests; an idle process is not held back."""
+    queueing = [(0.001, False), *[(0.01, False)] * 20]
+    assert width_after(*queueing, load=1.3) == 2
+    assert width_after(*queueing, load=0.1) == 8
+    assert width_after(*[(0.001, False)] * 20, load=1.3) == 8
+    width = Width()
+    for seconds, _ in queueing:
+        width.note(seconds, refused=False, load=1.3)
+    for _ in range(3):
+        width.note(0.05, refused=False, load=0.1)
+    assert width.now == 8
 
 
 def told(left, reset, status=200):

@@ -18,7 +18,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from immune_nb.fetch.limits import Halt, Halted, Width
+from immune_nb.fetch.limits import Halt, Halted
+from immune_nb.fetch.width import Width
 
 __all__ = ["Crew"]
 

@@ -12,6 +12,7 @@ from immune_nb.fetch.pages import Page, Step
 from immune_nb.fetch.paging import Trail, Turn
 from immune_nb.fetch.windows import EVER, Window, asked
 from immune_nb.frames.decode import Part, instants_of, part_of
+from immune_nb.frames.instants import Span
 from immune_nb.frames.meaning import without_zone
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import Sheet
@@ -178,17 +179,21 @@ class Leaf(NamedTuple):
         sheet: Its records, and what stands beside them.
         part: The same rows, in columns.
         instants: The instant of each, in microseconds since 1970; None where the list has no times.
+        span: Of the instants, where every row has one.
     """
 
     sheet: Sheet
     part: Part
     instants: Any = None
+    span: Span | None = None
 
     @classmethod
     def of(cls, sheet: Sheet, listing: Listing, part: Part | None = None) -> Leaf:
         """A page of a list; `part` where its columns are there already."""
         part = part_of(sheet, listing.schema) if part is None else part
-        return cls(sheet, part, instants_of(part) if listing.timed else None)
+        if not listing.timed:
+            return cls(sheet, part)
+        return cls(sheet, part, instants := instants_of(part), Span.of(instants))
 
 
 class Kept(NamedTuple):
@@ -208,7 +213,7 @@ class Kept(NamedTuple):
     def of(cls, leaf: Leaf, listing: Listing, window: Window) -> Kept:
         """Divide the rows of a page."""
         part = leaf.part
-        if not listing.timed:
+        if not listing.timed or (leaf.span and window.holds(leaf.span)):
             return cls(part)
         keep = window.keeps(leaf.instants)
         dropped = part.rows - int(keep.sum())

@@ -19,14 +19,14 @@ from immune_nb.errors import ImmuneError, QueryError
 from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.crew import Crew
 from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing, Progress, Tally
-from immune_nb.fetch.limits import Halt, Width
+from immune_nb.fetch.limits import Halt
 from immune_nb.fetch.pages import Page, Step, again, fetch
 from immune_nb.fetch.paging import Trail, Turn, onward
 from immune_nb.fetch.piles import Pile
+from immune_nb.fetch.width import Width
 from immune_nb.fetch.windows import EVER, Window, cut, is_outside
 from immune_nb.frames.decode import Part
 from immune_nb.frames.folder import ROWS, Folder
-from immune_nb.frames.instants import Span
 from immune_nb.frames.schemas import ANY
 from immune_nb.frames.sheets import Reader
 from immune_nb.frames.stacks import Stacker, Unread
@@ -210,7 +210,7 @@ class Harvest:
         if not turn.is_new:
             return self._came_before(errand, page, turn)
         leaf = Leaf.of(page.sheet, listing, part)
-        span = Span.of(leaf.instants) if listing.timed else None
+        span = leaf.span
         astray = bool(leaf.part.rows) and listing.timed and (span is None or is_outside(span, errand.window))
         if astray and errand.window != listing.within:
             return self._without_windows(errand.of)

@@ -119,6 +119,8 @@ def onward(page: Page, trail: Trail) -> Turn:
         page: The page that came.
         trail: How far the list was followed before.
     """
+    if not (trail.pages or trail.stated) and (more := page.signs.more) and not more.value:
+        return Turn(None, fault=page.signs.fault)  # the whole of a list or window, as a glance tells
     again = bool(trail.seen) and page.sheet.mark in trail.seen
     if trail.asked and not trail.way and _is_wrong(page, trail.asked, again=again):
         other = trail.otherwise()

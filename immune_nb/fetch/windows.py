@@ -46,6 +46,11 @@ class Window:
         late = instants >= (MISSING if self.start is None else self.start)
         return (late & (instants < (FOREVER if self.end is None else self.end))) | (instants == MISSING)
 
+    def holds(self, span: Span) -> bool:
+        """Whether every row of a page lies in it."""
+        is_late = self.start is None or span.least >= self.start
+        return is_late and (self.end is None or span.greatest < self.end)
+
 
 EVER = Window()
 

@@ -10,7 +10,7 @@ them. How rows are cut into pages, and which of the two readers read a page, mak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,13 +22,12 @@ from pandas.arrays import DatetimeArray
 from immune_nb.frames.instants import MISSING
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schema
 from immune_nb.frames.sheets import Sheet
+from immune_nb.frames.turned import Path, turned
 from immune_nb.frames.values import Chunk, inferred, pinned
 
 __all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
 
-Path = tuple[str, ...]
 Loss = dict[str, int]
-DEEPEST_QUICK = 8
 
 
 @dataclass
@@ -97,7 +96,7 @@ def part_of(sheet: Sheet, schema: Schema) -> Part:
     if sheet.columns is not None:
         columns = {(name,): column for name, column in sheet.columns.items()}
     else:
-        columns = _turned(sheet.records)
+        columns = turned(sheet.records)
     part, known = Part(sheet.rows, is_text=sheet.is_text), schema.by_name
     for path, values in columns.items():
         column = known.get(path[0]) if len(path) == 1 else None
@@ -121,54 +120,6 @@ def _ticks(column: pa.Array) -> Any:
 
 def _masked(chunk: Chunk, keep: Any, mask: pa.Array) -> Chunk:
     return [v for v, k in zip(chunk, keep, strict=True) if k] if isinstance(chunk, list) else chunk.filter(mask)
-
-
-def _turned(records: Sequence[Any]) -> dict[Path, list[Any]]:
-    """Rows to columns."""
-    if (alike := _in_step(records)) is not None:
-        return alike
-    columns: dict[Path, list[Any]] = {}
-    for number, record in enumerate(records):
-        for path, value in _leaves(record if isinstance(record, dict) else {"value": record}):
-            column = columns.setdefault(path, [])
-            column.extend([None] * (number - len(column)))
-            column.append(value)
-    for column in columns.values():
-        column.extend([None] * (len(records) - len(column)))
-    return columns
-
-
-def _in_step(records: Sequence[Any], depth: int = 0) -> dict[Path, list[Any]] | None:
-    """Rows to columns quickly, where all have the same fields, nested ones too; None where they do not."""
-    if depth == DEEPEST_QUICK or not records or any(record.__class__ is not dict for record in records):
-        return None
-    names = records[0].keys()
-    if any(record.keys() != names for record in records):
-        return None
-    columns: dict[Path, list[Any]] = {}
-    for name in names:
-        values = [record[name] for record in records]
-        if not any(value.__class__ is dict and value for value in values):
-            columns[name,] = values
-        elif (inner := _in_step(values, depth + 1)) is not None:
-            columns |= {(name, *path): column for path, column in inner.items()}
-        else:
-            return None
-    return columns
-
-
-def _leaves(record: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """The values of nested objects, with their paths; an empty object is a value itself."""
-    levels: list[tuple[Path, Iterator[tuple[str, Any]]]] = [((), iter(record.items()))]
-    while levels:
-        path, fields = levels[-1]
-        for key, value in fields:
-            if isinstance(value, dict) and value:
-                levels.append(((*path, key), iter(value.items())))
-                break
-            yield (*path, key), value
-        else:
-            levels.pop()
 
 
 def assemble(parts: Sequence[Part], schema: Schema) -> Whole:

@@ -66,12 +66,13 @@ class Span:
     @classmethod
     def of(cls, instants: Any) -> Span | None:
         """Of an array of instants; None when there is none, or one is missing."""
-        if not len(instants) or instants.min() == MISSING:
+        if not len(instants) or (least := int(instants.min())) == MISSING:
             return None
-        least, greatest = int(instants.min()), int(instants.max())
-        steps = np.diff(instants)
-        rises, falls = bool((steps >= 0).all()), bool((steps <= 0).all())
-        return cls(len(instants), int(instants[-1]), least, greatest, rises - falls)
+        steps, first, last = np.diff(instants), int(instants[0]), int(instants[-1])
+        if (steps >= 0).all():
+            return cls(len(instants), last, first, last, int(first < last))
+        falls = bool((steps <= 0).all())
+        return cls(len(instants), last, least, first if falls else int(instants.max()), -falls)
 
 
 def to_api(instant: pd.Timestamp) -> str:

@@ -16,19 +16,16 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as arrow_json
 
 from immune_nb.frames.bodies import decoded, table_rows
 from immune_nb.frames.envelopes import About, Found, find
+from immune_nb.frames.flat import ALL_BUT_BRACKETS, flat_lists, is_utf8
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
 __all__ = ["EXACT_IN_FLOAT", "POOL", "Reader", "Sheet"]
 
 EXACT_IN_FLOAT = 2**53
-ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-HEADROOM = 80  # bytes of white space before the first record
-MOST_LISTS = 8  # in a body that Arrow may read: records with lists in them are not flat
 LIST = "records"  # what the list is called in the document that Arrow reads
 MARK = "\ue000 and so on"  # stands for all records but the first
 POOL = pa.system_memory_pool()  # for what is read: Arrow's own keeps what is freed, half as much again
@@ -163,11 +160,10 @@ class Reader:
         """The list of records in a body; None when it is not flat, or not in UTF-8."""
         brackets = body.translate(None, ALL_BUT_BRACKETS)
         shape = brackets.replace(b"{}", b"")
-        for start, end in _flat_lists(body, shape):
+        for start, end in flat_lists(body, shape):
             if found := self._framed(body, start, end):
                 braces = brackets.count(b"{") - body.count(b"{", 0, start) - body.count(b"{", end)
-                is_text = body.isascii() or _is_utf8(body)
-                return Flat(start, end, found, braces, is_all=shape == b"{[]}") if is_text else None
+                return Flat(start, end, found, braces, is_all=shape == b"{[]}") if is_utf8(body) else None
         return None
 
     def read_flat(self, document: bytes, name: str, found: Found) -> Sheet | None:
@@ -263,33 +259,6 @@ def _is_nested(value: Any) -> bool:
     return value.__class__ is dict or value.__class__ is list
 
 
-def _flat_lists(body: bytes, shape: bytes) -> Iterator[tuple[int, int]]:
-    """Where lists of flat objects start and end, the longest first; `shape` is the body's brackets without those."""
-    if shape.count(b"[]") == shape.count(b"[") == 1:
-        start, end = body.find(b"["), body.rfind(b"]") + 1
-        if body[start + 1 : start + 2 + HEADROOM].lstrip().startswith(b"{"):
-            yield start, end
-        return
-    places, start = [], body.find(b"[")
-    while start >= 0:
-        places.append((start, body.find(b"]", start) + 1))
-        start = body.find(b"[", start + 1)
-        if len(places) > MOST_LISTS:
-            return
-    for start, end in sorted(places, key=lambda place: place[0] - place[1]):
-        inner = body[start:end].translate(None, ALL_BUT_BRACKETS)
-        if inner.startswith(b"[{") and inner.replace(b"{}", b"") == b"[]":
-            yield start, end
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _fields(kind: pa.DataType) -> dict[str, pa.DataType]:
     """The fields of a list of objects, in their order; none for any other list."""
     inner = kind.value_type if pa.types.is_list(kind) else None
@@ -305,10 +274,5 @@ def _is_sure_column(column: pa.Array) -> bool:
     """The same of a field; a float must be so small that an integer read as one was not rounded."""
     if not pa.types.is_floating(column.type):
         return _is_sure(column.type)
-    bounds = pc.min_max(column, skip_nulls=True).as_py()
-    low, high = bounds["min"], bounds["max"]
-    return (low is None or max(-low, high) < EXACT_IN_FLOAT) and not _has_nan(column)
-
-
-def _has_nan(column: pa.Array) -> bool:
-    return bool(pc.any(pc.is_nan(column)).as_py())
+    values = column.drop_null().to_numpy()
+    return not len(values) or bool(max(-values.min(), values.max()) < EXACT_IN_FLOAT)  # which no NaN is

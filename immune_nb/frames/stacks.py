@@ -30,7 +30,7 @@ class Unread(Sheet):
             text hides its end.
     """
 
-    text: memoryview = memoryview(b"")
+    text: memoryview = field(default_factory=lambda: memoryview(b""))
     fields: Mapping[str, type] = field(default_factory=dict)
 
 

@@ -140,9 +140,7 @@ def decoded_by_us(bodies: list[bytes]) -> pd.DataFrame:
 
     def parts_of(some: list[bytes]) -> list[Part]:
         together = stacker.read_all([stacker.read(body) for body in some])
-        return [
-            one[1] if one else part_of(reader.read(b), READINGS) for b, one in zip(some, together, strict=True)
-        ]
+        return [one[1] if one else part_of(reader.read(b), READINGS) for b, one in zip(some, together, strict=True)]
 
     with ThreadPoolExecutor(4) as threads:
         stacks = threads.map(parts_of, [bodies[start : start + 30] for start in range(0, len(bodies), 30)])

@@ -1,0 +1,53 @@
+"""How many requests may be under way at once."""
+
+from __future__ import annotations
+
+__all__ = ["Width"]
+
+BUSY = 0.8  # of a CPU: a process that uses more has no time left to wait
+GROWTH = 2.0  # requests more at once after a quick answer
+LEAST_USEFUL = 2.0  # one is read while another is fetched
+
+
+class Width:
+    """How many requests at once: as many as are polite, and no more than this process can make use of.
+
+    It is polite to grow while answers stay quick, to ease off when they take much longer than the quickest one, for
+    then they wait somewhere, and to halve on a refusal. Where they wait for this very process, which is busy, fewer
+    at once are quicker than more.
+
+    Args:
+        start: How many at first.
+        most: How many at most.
+    """
+
+    def __init__(self, start: int = 8, most: int = 32) -> None:
+        self._start = self._polite = self._useful = float(start)
+        self._most = float(most)
+        self._quickest = float("inf")
+
+    @property
+    def now(self) -> int:
+        """How many."""
+        return int(min(self._polite, self._useful))
+
+    def note(self, seconds: float, *, refused: bool, load: float = 0.0) -> None:
+        """Take in an answer.
+
+        Args:
+            seconds: How long it took.
+            refused: Whether the service refused or failed on the way.
+            load: Seconds of CPU that this process used meanwhile, per second.
+        """
+        self._quickest = min(self._quickest, seconds)
+        is_slow = seconds > 3 * self._quickest
+        if load < BUSY:
+            self._useful = min(self._most, self._useful + GROWTH)
+        elif is_slow:
+            self._useful = max(LEAST_USEFUL, self._useful - 1)
+        if refused:
+            self._polite = max(1.0, self._polite / 2)
+        elif seconds < 1.5 * self._quickest:
+            self._polite = min(self._most, self._polite + GROWTH)
+        elif is_slow:
+            self._polite = max(min(self._polite, self._start), self._polite - 0.25)
