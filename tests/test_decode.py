@@ -1,5 +1,6 @@
 """Records to frames: columns, dtypes, and nothing lost in silence."""
 
+import json
 import math
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from immune_nb.frames.decode import decode
+from immune_nb.frames.decode import assemble, decode, part_of
 from immune_nb.frames.schemas import ALERTS, ANY, PREDICTIONS, READINGS, SENSORS
+from immune_nb.frames.sheets import Reader
 
 READING = {
     "id": "r1",
@@ -45,6 +47,17 @@ def test_a_reading_has_its_dtypes():
     assert [str(dtype) for dtype in got.dtypes] == [column.dtype for column in READINGS.columns]
     assert got.timestamp[0] == pd.Timestamp("2024-01-20T15:30:00", tz="UTC")
     assert list(got["quality"].cat.categories) == ["good", "questionable", "bad"]
+
+
+@pytest.mark.parametrize("words", [1, 127, 128, 200])
+def test_pages_of_ever_new_words_are_one_category(words):
+    """However many words a page has, and all pages together, each row keeps its own, and a missing one is missing."""
+    pages = [[{**READING, "unit": f"u{page}_{n}"} for n in range(words)] for page in range(3)]
+    pages[1].append({**READING, "unit": None})
+    parts = [part_of(Reader(READINGS).read(json.dumps(page).encode()), READINGS) for page in pages]
+    units = assemble(parts, READINGS).frame["unit"]
+    assert units.astype(object).where(units.notna(), None).tolist() == [r["unit"] for page in pages for r in page]
+    assert len(units.cat.categories) == 3 * words
 
 
 def test_a_reading_with_only_the_sure_fields_is_a_row():

@@ -148,7 +148,7 @@ def width_after(*answers, load=0.1):
 def test_width_grows_while_answers_stay_quick_and_no_further():
     """Eight at first, up to 32; answers that take as long as before let it grow."""
     assert width_after() == 8
-    assert width_after(*[(0.02, False)] * 5) == 18
+    assert width_after(*[(0.02, False)] * 10) == 18
     assert width_after(*[(0.02, False)] * 100) == 32
 
 
@@ -170,7 +170,7 @@ def test_a_busy_process_asks_for_less_at_once_until_it_has_time_again():
     width = Width()
     for seconds, _ in queueing:
         width.note(seconds, refused=False, load=1.3)
-    for _ in range(3):
+    for _ in range(6):
         width.note(0.05, refused=False, load=0.1)
     assert width.now == 8
 

@@ -3,10 +3,12 @@
 import json
 import threading
 from bisect import bisect_left, bisect_right
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import example, given, settings
@@ -204,6 +206,15 @@ def test_windows_cover_what_is_left_once(rows, length, order, total, ways):
     assert all(one.end == other.start for one, other in pairwise(edges))
     assert all(w.start is None or w.end is None or w.start < w.end for w in edges)
     assert len(windows) <= 258
+
+
+def test_evenly_spaced_rows_leave_less_to_chance():
+    """Pages that are sure to be full are asked for nearly full: 200 windows for 199,000 rows, 206 where rows vary."""
+    window = Window(BEGIN, BEGIN + 200_000 * SECOND)
+    even = Span.of(BEGIN + np.arange(1000) * SECOND)
+    assert even.is_even
+    assert [len(cut(window, span, 200_000)[1]) for span in (even, replace(even, is_even=False))] == [200, 206]
+    assert not Span.of(BEGIN + np.array([0, 1, 3]) * SECOND).is_even
 
 
 def test_several_sensors_and_an_open_end_are_one_frame():

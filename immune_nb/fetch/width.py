@@ -4,8 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Width"]
 
-BUSY = 0.8  # of a CPU: a process that uses more has no time left to wait
-GROWTH = 2.0  # requests more at once after a quick answer
+BUSY = 0.7  # of a CPU: a process that uses more has no time left to wait
 LEAST_USEFUL = 2.0  # one is read while another is fetched
 
 
@@ -42,12 +41,12 @@ class Width:
         self._quickest = min(self._quickest, seconds)
         is_slow = seconds > 3 * self._quickest
         if load < BUSY:
-            self._useful = min(self._most, self._useful + GROWTH)
+            self._useful = min(self._most, self._useful + 1)
         elif is_slow:
             self._useful = max(LEAST_USEFUL, self._useful - 1)
         if refused:
             self._polite = max(1.0, self._polite / 2)
         elif seconds < 1.5 * self._quickest:
-            self._polite = min(self._most, self._polite + GROWTH)
+            self._polite = min(self._most, self._polite + 1)
         elif is_slow:
             self._polite = max(min(self._polite, self._start), self._polite - 0.25)

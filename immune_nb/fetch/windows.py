@@ -29,6 +29,7 @@ GUARD = 1_000  # asked for before the start, for servers that exclude it
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 and 9999
 STRAY = 2 * SECOND  # rows this far outside show a server that does not filter by time
 FILL = 0.97  # part of a page to aim at per window: the rest is for chance
+EDGES = 4  # rows to leave free where nothing is left to chance: bounds may bring a row more at either end
 MOST = 256  # windows cut at once
 UNKNOWN = 16  # pages taken for left where nothing says how many rows
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,13 +119,18 @@ def _pages(rest: Window, span: Span, total: int | None) -> int:
     rows = min(counted, promised)
     if rows <= span.rows:
         return 1
-    return UNKNOWN if math.isinf(rows) else math.ceil(rows / (FILL * span.rows))
+    return UNKNOWN if math.isinf(rows) else math.ceil(rows / _aim(span))
+
+
+def _aim(span: Span) -> float:
+    """How many rows a window is to have."""
+    return max(FILL * span.rows, span.rows - EDGES if span.is_even else 0)
 
 
 def _shares(rest: Window, span: Span, pages: int) -> Iterator[Window]:
     """Even shares of what is left; beyond an open end, as far as the density says, and one window more."""
     count = math.ceil(pages / math.ceil(pages / MOST))
-    reach = int(pages * FILL * (span.greatest - span.least))
+    reach = int(pages * _aim(span) / span.rows * (span.greatest - span.least))
     start = rest.start if rest.start is not None else (rest.end or 0) - reach
     end = rest.end if rest.end is not None else start + reach
     edges = sorted({_even(start + (end - start) * number // count, start, end, count) for number in range(1, count)})

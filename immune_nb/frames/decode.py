@@ -28,6 +28,7 @@ from immune_nb.frames.values import Chunk, inferred, pinned
 __all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
 
 Loss = dict[str, int]
+WORDS = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass
@@ -184,7 +185,7 @@ def _joined(chunks: list[Chunk], column: Column) -> Chunk:
     if any(isinstance(chunk, list) for chunk in chunks):
         return [value for chunk in chunks for value in (chunk if isinstance(chunk, list) else chunk.to_pylist())]
     if column.dtype == CATEGORY:
-        return _like(chunks, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries().combine_chunks()
+        return _with_one_dictionary(_like(chunks, WORDS))
     kinds = {TIME: pa.timestamp("us", "UTC"), NUMBER: pa.float64(), TEXT: pa.large_string()}
     return _like(chunks, kinds[column.dtype]).combine_chunks()
 
@@ -194,7 +195,14 @@ def _like(chunks: list[Chunk], kind: pa.DataType) -> pa.ChunkedArray:
     if len({chunk.type for chunk in chunks}) > 1:
         chunks = [chunk.cast(kind) for chunk in chunks]
     joined = pa.chunked_array(chunks) if chunks else pa.chunked_array([], kind)
-    return joined if joined.type == kind else joined.cast(kind)
+    return joined if joined.type == kind or pa.types.is_dictionary(joined.type) else joined.cast(kind)
+
+
+def _with_one_dictionary(words: pa.ChunkedArray) -> pa.Array:
+    try:
+        return words.unify_dictionaries().combine_chunks()
+    except pa.ArrowInvalid:  # more words than its small numbers count
+        return words.cast(WORDS).unify_dictionaries().combine_chunks()
 
 
 def _categories(values: Chunk, words: tuple[str, ...], order: Any) -> pd.Categorical:
@@ -210,7 +218,7 @@ def _categories(values: Chunk, words: tuple[str, ...], order: Any) -> pd.Categor
     places = dict.fromkeys(met, -1) | {word: number for number, word in enumerate(categories)}
     small = np.int8 if len(categories) < 2**7 else np.int32
     target = np.array([*(places[word] for word in met), -1], dtype=small)
-    codes = target[values.indices.fill_null(len(met)).to_numpy(zero_copy_only=False)]
+    codes = target[values.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
     return pd.Categorical.from_codes(
         codes if order is None else codes[order], categories=pd.Index(categories, dtype=object)
     )

@@ -55,6 +55,7 @@ class Span:
         least: The earliest.
         greatest: The latest.
         order: 1 when no row is earlier than the one before it, -1 when none is later, 0 when neither or both.
+        is_even: Whether rows are as far from each other as the first two.
     """
 
     rows: int
@@ -62,6 +63,7 @@ class Span:
     least: int
     greatest: int
     order: int
+    is_even: bool = False
 
     @classmethod
     def of(cls, instants: Any) -> Span | None:
@@ -69,10 +71,11 @@ class Span:
         if not len(instants) or (least := int(instants.min())) == MISSING:
             return None
         steps, first, last = np.diff(instants), int(instants[0]), int(instants[-1])
+        is_even = bool((steps == steps[:1]).all())
         if (steps >= 0).all():
-            return cls(len(instants), last, first, last, int(first < last))
+            return cls(len(instants), last, first, last, int(first < last), is_even)
         falls = bool((steps <= 0).all())
-        return cls(len(instants), last, least, first if falls else int(instants.max()), -falls)
+        return cls(len(instants), last, least, first if falls else int(instants.max()), -falls, is_even)
 
 
 def to_api(instant: pd.Timestamp) -> str:
