@@ -218,7 +218,9 @@ def _categories(values: Chunk, words: tuple[str, ...], order: Any) -> pd.Categor
     places = dict.fromkeys(met, -1) | {word: number for number, word in enumerate(categories)}
     small = np.int8 if len(categories) < 2**7 else np.int32
     target = np.array([*(places[word] for word in met), -1], dtype=small)
-    codes = target[values.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    is_same = (target[:-1] == np.arange(len(met))).all()
+    codes = codes.astype(small) if is_same else target[codes]
     return pd.Categorical.from_codes(
         codes if order is None else codes[order], categories=pd.Index(categories, dtype=object)
     )

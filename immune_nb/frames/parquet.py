@@ -62,14 +62,22 @@ def write_part(part: Part, path: Path, about: Mapping[str, Any]) -> None:
     table = pa.table(columns).replace_schema_metadata({ABOUT: json.dumps(note).encode()})
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with open(draft, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_encodings(table.schema))
     draft.replace(path)
+
+
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """A dictionary where words repeat, and differences of instants: half the size, and quicker to read."""
+    words = [column.name for column in schema if _is_words(column.type)]
+    instants = {column.name: "DELTA_BINARY_PACKED" for column in schema if pa.types.is_timestamp(column.type)}
+    return {"use_dictionary": words, "column_encoding": instants}
 
 
 def read_part(path: Path) -> tuple[Part, dict[str, Any]] | None:
     """A part and what was noted beside it; None when the file is not there, or not whole."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True, use_threads=False, memory_map=False)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(use_threads=False)
         about: dict[str, Any] = json.loads(table.schema.metadata[ABOUT])
         columns: dict[tuple[str, ...], Any] = {}
         for (name, is_json), chunk in zip(about["columns"], table.columns, strict=True):
