@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from immune_nb.answers import Manner, Question
+    from immune_nb.fetch.crops import Progress
     from immune_nb.frames.schemas import Schema
 
 __all__ = ["Anywhere"]
@@ -51,6 +52,7 @@ class Anywhere:
         partial: bool = False,
         records: str = "",
         paging: str = "",
+        progress: Progress | None = None,
         **params: Filter,
     ) -> pd.DataFrame:
         """Fetch any endpoint as a frame. Records and paging are found in the answer.
@@ -63,6 +65,7 @@ class Anywhere:
             records: Where the records are, as a path of field names, e.g. ``"data.items"``, when they are not found.
             paging: How the list pages, when that is not found: ``none``, ``link=FIELD``, ``cursor=FIELD>PARAM``,
                 ``id=PARAM``, ``page=PARAM`` or ``offset=PARAM``.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             params: Query parameters; a list repeats its name, None is left out.
 
         Returns:
@@ -80,7 +83,9 @@ class Anywhere:
         from immune_nb.frames.schemas import ANY
 
         hints = Hints.parse(records, paging, QueryError)
-        return self._answer(path, ANY, [as_params(params)], limit=limit, partial=partial, hints=hints)
+        return self._answer(
+            path, ANY, [as_params(params)], limit=limit, partial=partial, progress=progress, hints=hints
+        )
 
     def request(
         self,
@@ -129,12 +134,14 @@ class Anywhere:
         *,
         limit: int | None,
         partial: bool,
+        progress: Progress | None,
         hints: Hints = NOTHING_KNOWN,
     ) -> pd.DataFrame:
         from immune_nb.answers import Manner, Question
 
         question = Question(path, schema, tuple(each), limit, hints=hints.over(self.profile.hints))
-        return self._put(question, Manner(self.profile.name, self._account, self._clock, partial=partial))
+        manner = Manner(self.profile.name, self._account, self._clock, partial=partial, progress=progress)
+        return self._put(question, manner)
 
     def _put(self, question: Question, manner: Manner, to: str | Path | None = None) -> pd.DataFrame:
         """Put a question to the service: the one place where all of them come through. `to` makes it a `Dataset`."""

@@ -30,12 +30,20 @@ class Queries(Anywhere):
         clock: Unix seconds, as `time.time` gives.
     """
 
-    def sensors(self, *, limit: int | None = None, partial: bool = False, **filters: Filter) -> pd.DataFrame:
+    def sensors(
+        self,
+        *,
+        limit: int | None = None,
+        partial: bool = False,
+        progress: Progress | None = None,
+        **filters: Filter,
+    ) -> pd.DataFrame:
         """List the sensors.
 
         Args:
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Query parameters, passed on as they are.
 
         Returns:
@@ -57,7 +65,12 @@ class Queries(Anywhere):
         from immune_nb.frames.schemas import SENSORS
 
         return self._answer(
-            self.profile.paths["sensors"], SENSORS, [as_params(filters)], limit=limit, partial=partial
+            self.profile.paths["sensors"],
+            SENSORS,
+            [as_params(filters)],
+            limit=limit,
+            partial=partial,
+            progress=progress,
         )
 
     def readings(
@@ -139,6 +152,7 @@ class Queries(Anywhere):
         severity: str | Iterable[str] | None = None,
         limit: int | None = None,
         partial: bool = False,
+        progress: Progress | None = None,
         **filters: Filter,
     ) -> pd.DataFrame:
         """List alerts.
@@ -148,6 +162,7 @@ class Queries(Anywhere):
             severity: ``critical``, ``warning`` or ``info``, or several of them.
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Further query parameters, passed on as they are.
 
         Returns:
@@ -175,15 +190,28 @@ class Queries(Anywhere):
 
         words = {n: ",".join(as_ids(v)) for n, v in (("status", status), ("severity", severity)) if v is not None}
         return self._answer(
-            self.profile.paths["alerts"], ALERTS, [{**as_params(filters), **words}], limit=limit, partial=partial
+            self.profile.paths["alerts"],
+            ALERTS,
+            [{**as_params(filters), **words}],
+            limit=limit,
+            partial=partial,
+            progress=progress,
         )
 
-    def predictions(self, *, limit: int | None = None, partial: bool = False, **filters: Filter) -> pd.DataFrame:
+    def predictions(
+        self,
+        *,
+        limit: int | None = None,
+        partial: bool = False,
+        progress: Progress | None = None,
+        **filters: Filter,
+    ) -> pd.DataFrame:
         """List predictions of failures. The documentation names no such endpoint: path and fields are assumed.
 
         Args:
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
+            progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
             filters: Query parameters, passed on as they are.
 
         Returns:
@@ -207,5 +235,10 @@ class Queries(Anywhere):
         from immune_nb.frames.schemas import PREDICTIONS
 
         return self._answer(
-            self.profile.paths["predictions"], PREDICTIONS, [as_params(filters)], limit=limit, partial=partial
+            self.profile.paths["predictions"],
+            PREDICTIONS,
+            [as_params(filters)],
+            limit=limit,
+            partial=partial,
+            progress=progress,
         )

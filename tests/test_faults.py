@@ -308,7 +308,17 @@ def test_ctrl_c_ends_a_query_at_once_and_leaves_nothing_behind(silent, sensors):
     assert len(session.readings(sensors)) == 0
 
 
-def test_progress_is_told_in_the_calling_thread():
+QUERIES = {
+    "readings": lambda session, **how: session.readings(start=iso(BEGIN), end=iso(BEGIN + DAY), **how),
+    "sensors": lambda session, **how: session.sensors(**how),
+    "alerts": lambda session, **how: session.alerts(**how),
+    "predictions": lambda session, **how: session.predictions(**how),
+    "get": lambda session, **how: session.get("/machines", **how),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_progress_is_told_in_the_calling_thread(query):
     """Rows and pages only grow, the last telling is the whole, and a widget may be touched from there."""
     told, threads = [], set()
 
@@ -317,7 +327,7 @@ def test_progress_is_told_in_the_calling_thread():
         threads.add(threading.current_thread())
 
     server = Plant([BEGIN + n * 60 * SECOND for n in range(500)])
-    logged_in(server).readings(start=iso(BEGIN), end=iso(BEGIN + DAY), progress=progress)
+    QUERIES[query](logged_in(server), progress=progress)
     assert threads == {threading.main_thread()}
     assert told[-1] == (500, len(server.asked), 500)
     assert [tally.rows for tally in told] == sorted(tally.rows for tally in told)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Call", "call_of", "ids_of"]
 
 HINTS = ("records", "paging")
-OURS = frozenset({"self", "path"})  # names that Python takes before the API could
+OURS = frozenset({"self", "path", "progress"})  # names that Python takes before the API could
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def fetch(desk: Desk, request: Request) -> pd.DataFrame:
     """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
     call, session = call_of(request), session_for(desk, request.text("profile"))
     with watched(desk.shell, request) as progress:
-        frame: pd.DataFrame = call.on(session, **({"progress": progress} if call.method == "readings" else {}))
+        frame: pd.DataFrame = call.on(session, progress=progress)
     if "to" not in call.named:  # then it is no frame, but a handle on a folder
         desk.memory.note(frame)
     return frame
