@@ -106,7 +106,7 @@ def with_curl(source: Source) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = curl_config(source, folder)
-        command = ["curl", "--silent", "--fail", "--noproxy", "*", "--parallel", "--parallel-max", "16"]
+        command = ["curl", "-sf", "--no-progress-meter", "--noproxy", "*", "--parallel", "--parallel-max", "16"]
         subprocess.run([*command, "--config", str(config)], check=True)
         bodies = [path.read_bytes().replace(b"\n", b" ") for path in folder.glob("*.json")]
     import pyarrow.json
