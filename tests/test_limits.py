@@ -138,10 +138,10 @@ def test_what_cannot_pass_is_not_waited_for(fault):
     assert naps.taken == []
 
 
-def width_after(*answers, busy=0.0001):
+def width_after(*answers, load=0.1):
     width = Width()
     for seconds, refused in answers:
-        width.note(seconds, refused=refused, busy=busy)
+        width.note(seconds, refused=refused, load=load)
     return width.now
 
 
@@ -164,14 +164,14 @@ def test_width_eases_off_when_answers_queue_and_halves_on_a_refusal():
 def test_a_busy_process_asks_for_less_at_once_until_it_has_time_again():
     """Answers that queue for this process's CPU are not helped by more requests; an idle process is not held back."""
     queueing = [(0.001, False), *[(0.01, False)] * 20]
-    assert width_after(*queueing, busy=0.004) == 2
-    assert width_after(*queueing) == 8
-    assert width_after(*[(0.001, False)] * 20, busy=0.0008) == 8
+    assert width_after(*queueing, load=1.3) == 2
+    assert width_after(*queueing, load=0.1) == 8
+    assert width_after(*[(0.001, False)] * 20, load=1.3) == 8
     width = Width()
     for seconds, _ in queueing:
-        width.note(seconds, refused=False, busy=0.004)
+        width.note(seconds, refused=False, load=1.3)
     for _ in range(6):
-        width.note(0.05, refused=False, busy=0.001)
+        width.note(0.05, refused=False, load=0.1)
     assert width.now == 8
 
 

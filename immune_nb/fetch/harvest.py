@@ -138,13 +138,13 @@ class Harvest:
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
-        began, used, refusals = time.perf_counter(), time.thread_time(), self._client.refusals
+        began, used, refusals = time.perf_counter(), time.process_time(), self._client.refusals
         try:
             page = fetch(self._ask, errand.trail.step, self._stacker)
         except ImmuneError as error:
             return self._failed(errand, error)
-        seconds, busy = time.perf_counter() - began, time.thread_time() - used
-        self._width.note(seconds, refused=self._client.refusals > refusals, busy=busy)
+        seconds, load = time.perf_counter() - began, time.process_time() - used
+        self._width.note(seconds, refused=self._client.refusals > refusals, load=load / seconds)
         if isinstance(page.sheet, Unread):
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)

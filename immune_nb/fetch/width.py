@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Width"]
 
-BUSY = 0.6  # of a CPU: what fetching may use; reading what came takes more
+BUSY = 0.7  # of a CPU: a process that uses more has no time left to wait
 LEAST_USEFUL = 2.0  # one is read while another is fetched
 
 
@@ -30,17 +30,17 @@ class Width:
         """How many."""
         return int(min(self._polite, self._useful))
 
-    def note(self, seconds: float, *, refused: bool, busy: float = 0.0) -> None:
+    def note(self, seconds: float, *, refused: bool, load: float = 0.0) -> None:
         """Take in an answer.
 
         Args:
             seconds: How long it took.
             refused: Whether the service refused or failed on the way.
-            busy: Seconds of CPU that it took, here.
+            load: Seconds of CPU that this process used meanwhile, per second.
         """
         self._quickest = min(self._quickest, seconds)
         is_slow = seconds > 3 * self._quickest
-        if self.now * busy < BUSY * seconds:
+        if load < BUSY:
             self._useful = min(self._most, self._useful + 1)
         elif is_slow:
             self._useful = max(LEAST_USEFUL, self._useful - 1)
