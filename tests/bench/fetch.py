@@ -1,7 +1,7 @@
 """How fast readings become a frame, beside what people write themselves. Run by ``make bench``.
 
 Every way runs in turn in each round, so that all meet the same machine; medians of the rounds. Servers run on
-127.0.0.1: the sandbox, and a plain server of pages made beforehand. All of it takes about twelve minutes and writes
+127.0.0.1: the sandbox, and a plain server of pages made beforehand. All of it takes a quarter of an hour and writes
 ``results/fetch.md`` and ``fetch.png``; ``--quick``, one round of the smallest case, and ``--only`` print, and write
 where ``--out`` says.
 """
