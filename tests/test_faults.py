@@ -259,7 +259,7 @@ def silent():
     import socket
 
     listener, held = socket.create_server(("127.0.0.1", 0)), []
-    answers = threading.Event()
+    reached, answers = threading.Event(), threading.Event()
     body = b'{"data":[],"has_more":false,"total_count":0}'
 
     def talk(connection):
@@ -275,10 +275,11 @@ def silent():
             except OSError:
                 return
             held.append(connection)
+            reached.set()
             threading.Thread(target=talk, args=[connection], daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
-    yield listener.getsockname()[1], held, answers
+    yield listener.getsockname()[1], reached, answers
     listener.close()
     answers.set()
     for connection in held:
@@ -289,13 +290,12 @@ def silent():
 @pytest.mark.parametrize("sensors", [["a"], ["a", "b", "c", "d"]])
 def test_ctrl_c_ends_a_query_at_once_and_leaves_nothing_behind(silent, sensors):
     """F27: one request or several hang; the interrupt ends them, no thread stays, and the session goes on working."""
-    port, held, answers = silent
+    port, reached, answers = silent
     profile = im.Profile("lab", f"http://127.0.0.1:{port}")
     session = Session(profile, find_credentials(profile, {}, api_key="k"))
 
     def interrupt():
-        while not held:
-            time.sleep(0.01)
+        reached.wait()
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()

@@ -25,7 +25,7 @@ from immune_nb.frames.sheets import Sheet
 from immune_nb.frames.turned import Path, turned
 from immune_nb.frames.values import Chunk, inferred, pinned
 
-__all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
+__all__ = ["WORDS", "Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
 
 Loss = dict[str, int]
 WORDS = pa.dictionary(pa.int32(), pa.string())
@@ -191,7 +191,7 @@ def _joined(chunks: list[Chunk], column: Column) -> Chunk:
 
 
 def _like(chunks: list[Chunk], kind: pa.DataType) -> pa.ChunkedArray:
-    """The pieces in one, as one type; a call for all of them where they agree already."""
+    """The pieces in one, as one type; a call for all of them where they agree already. Dictionaries may be small."""
     if len({chunk.type for chunk in chunks}) > 1:
         chunks = [chunk.cast(kind) for chunk in chunks]
     joined = pa.chunked_array(chunks) if chunks else pa.chunked_array([], kind)

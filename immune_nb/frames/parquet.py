@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from immune_nb.frames.decode import Part
+from immune_nb.frames.decode import WORDS, Part
 
 __all__ = ["joined", "read_part", "write_part"]
 
@@ -36,8 +36,7 @@ def _chunk(pieces: Sequence[Any]) -> Any:
     if any(isinstance(piece, list) for piece in pieces) or (len(kinds) > 1 and not all(map(_is_words, kinds))):
         return [value for piece in pieces for value in (piece if isinstance(piece, list) else piece.to_pylist())]
     if any(map(_is_words, kinds)):
-        wide = pa.dictionary(pa.int32(), pa.string())
-        return pa.chunked_array([p.cast(wide) for p in pieces], wide).unify_dictionaries().combine_chunks()
+        return pa.chunked_array([p.cast(WORDS) for p in pieces], WORDS).unify_dictionaries().combine_chunks()
     kind = kinds.pop() if kinds else pa.null()
     return pa.concat_arrays([piece.cast(kind) for piece in pieces])
 

@@ -90,8 +90,9 @@ class Sheet:
         kept = [record for record, wanted in zip(self.records, keep, strict=False) if wanted]
         if self.columns is None:
             return Sheet(len(kept), None, kept, self.about, self.is_text)
-        columns = {name: column.filter(pa.array(keep)) for name, column in self.columns.items()}
-        return Sheet(int(sum(keep)), columns, [], self.about)
+        mask = pa.array(keep, pa.bool_())
+        columns = {name: column.filter(mask) for name, column in self.columns.items()}
+        return Sheet(mask.true_count, columns, [], self.about)
 
 
 class Flat(NamedTuple):

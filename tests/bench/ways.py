@@ -19,7 +19,7 @@ from immune_nb.auth.chain import find_credentials
 from immune_nb.frames.decode import Part, assemble, part_of
 from immune_nb.frames.schemas import READINGS
 from immune_nb.frames.sheets import Reader
-from immune_nb.frames.stacks import Stacker
+from immune_nb.frames.stacks import Stacker, Unread
 from immune_nb.session import Session
 
 
@@ -139,8 +139,11 @@ def decoded_by_us(bodies: list[bytes]) -> pd.DataFrame:
     stacker, reader = Stacker(READINGS), Reader(READINGS)
 
     def parts_of(some: list[bytes]) -> list[Part]:
-        together = stacker.read_all([stacker.read(body) for body in some])
-        return [one[1] if one else part_of(reader.read(b), READINGS) for b, one in zip(some, together, strict=True)]
+        sheets = [stacker.read(body) for body in some]
+        return [
+            one[1] if one else part_of(reader.read(body) if isinstance(sheet, Unread) else sheet, READINGS)
+            for body, sheet, one in zip(some, sheets, stacker.read_all(sheets), strict=True)
+        ]
 
     with ThreadPoolExecutor(4) as threads:
         stacks = threads.map(parts_of, [bodies[start : start + 30] for start in range(0, len(bodies), 30)])
