@@ -8,6 +8,7 @@ import ssl
 import httpx
 import pytest
 
+from immune_nb.auth import wires
 from immune_nb.auth.schemes import ApiKey, Bearer
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, TokenKeeper
@@ -218,11 +219,11 @@ def test_loopback_goes_through_no_proxy(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
     monkeypatch.delenv("NO_PROXY", raising=False)
 
-    def pool(url):
+    def lane(url):
         with QuietTransport(url)._lane() as lane:
-            return type(lane._pool).__name__
+            return type(lane)
 
-    assert pool("http://127.0.0.1:80/v1") == "ConnectionPool"
-    assert pool(HOME) == "HTTPProxy"
+    assert lane("http://127.0.0.1:80/v1") is wires.Wire
+    assert lane(HOME) is httpx.HTTPTransport
     monkeypatch.setenv("NO_PROXY", "api.example")
-    assert pool(HOME) == "ConnectionPool"
+    assert lane(HOME) is wires.Wire

@@ -1,4 +1,4 @@
-"""Connections to one origin, each in a pool of its own.
+"""Connections to one origin, each for one request at a time.
 
 A pool that many threads share looks at every connection it has, twice a request: at thirty, that is a third of the
 time a request takes. A lane belongs to one request from its start until its body is read, and the one used last is

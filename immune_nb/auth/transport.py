@@ -23,6 +23,7 @@ from immune_nb.auth.bodies import read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.schemes import Scheme
+from immune_nb.auth.wires import Wire
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
@@ -141,10 +142,12 @@ class CredentialTransport(httpx.BaseTransport):
 
 def _maker(url: str) -> Callable[[], httpx.BaseTransport]:
     """What makes transports of one connection, which share whom they trust."""
-    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS)
     # Plain http needs no certificates, and loading them takes longer than a request. This context trusts nobody.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if httpx.URL(url).scheme == "http" else _trust()
-    return partial(httpx.HTTPTransport, verify=verify, proxy=proxy_for(url), limits=limits)
+    if not (proxy := proxy_for(url)):
+        return partial(Wire, verify, IDLE_SECONDS)
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS)
+    return partial(httpx.HTTPTransport, verify=verify, proxy=proxy, limits=limits)
 
 
 def _trust() -> ssl.SSLContext:

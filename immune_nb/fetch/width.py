@@ -43,7 +43,7 @@ class Width:
         if load < BUSY:
             self._useful = min(self._most, self._useful + 1)
         elif is_slow:
-            self._useful = max(LEAST_USEFUL, self._useful - 1)
+            self._useful = max(LEAST_USEFUL, self._useful / 2)
         if refused:
             self._polite = max(1.0, self._polite / 2)
         elif seconds < 1.5 * self._quickest:

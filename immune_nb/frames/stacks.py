@@ -64,8 +64,7 @@ class Stacker(Reader):
     def _as_one(self, pages: Sequence[Unread]) -> Iterable[tuple[Sheet, Part]]:
         """Read pages as one list; nothing where that is in doubt."""
         ends = list(accumulate(page.rows for page in pages))
-        document = b'{"%s":[%s]}' % (LIST.encode(), b",".join(page.text for page in pages))
-        whole = self.read_flat(document, LIST, Found([], About()))
+        whole = self.read_flat(_as_document(pages), LIST, Found([], About()))
         if whole is None or whole.columns is None or whole.rows != ends[-1]:
             return ()
         part = part_of(whole, self._schema)
@@ -80,6 +79,15 @@ class Stacker(Reader):
 
     def _undocumented(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if name not in self._schema.by_name]
+
+
+def _as_document(pages: Sequence[Unread]) -> bytes:
+    """The records of all pages in one list, copied once."""
+    pieces: list[bytes | memoryview] = [b'{"%s":[' % LIST.encode()]
+    for page in pages:
+        pieces += page.text, b","
+    pieces[-1] = b"]}"
+    return b"".join(pieces)
 
 
 def _first_fields(body: bytes, start: int) -> dict[str, type]:

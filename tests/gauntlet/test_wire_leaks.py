@@ -258,7 +258,7 @@ def test_tls_is_verified_and_a_private_ca_is_added(tmp_path, monkeypatch):
 
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     with QuietTransport("https://api.example")._lane() as lane:
-        context = lane._pool._ssl_context
+        context = lane._verify
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert len(context.get_ca_certs()) > 50

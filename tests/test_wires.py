@@ -1,0 +1,155 @@
+"""A connection of our own: it is kept, opened again when it was lost, and fails as httpx does."""
+
+import socket
+import ssl
+import threading
+
+import httpx
+import pytest
+
+from immune_nb.auth.wires import PIECE, Wire
+
+TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+WAIT = {"connect": 5.0, "read": 0.2, "write": 5.0, "pool": 5.0}
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Server:
+    """Answers the requests of each connection by its script; where a script ends in b"", it hangs up.
+
+    Attributes:
+        lines: How many connections there were.
+        hung_up: Released for each that was closed.
+    """
+
+    def __init__(self, *scripts):
+        self._scripts = scripts
+        self._listens = socket.create_server(("127.0.0.1", 0))
+        self._listens.settimeout(5)
+        self._over = threading.Event()
+        self.url = f"http://127.0.0.1:{self._listens.getsockname()[1]}"
+        self.lines = 0
+        self.hung_up = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self):
+        for answers in self._scripts:
+            with self._listens.accept()[0] as line:
+                self.lines += 1
+                line.settimeout(5)
+                for answer in answers:
+                    if answer and line.recv(65536):
+                        line.sendall(answer)
+                if answers[-1]:
+                    self._over.wait(5)
+            self.hung_up.release()
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join(5)
+        self._listens.close()
+
+
+@pytest.fixture
+def wire():
+    made = Wire(TRUST, 30)
+    yield made
+    made.close()
+
+
+def ask(wire, url):
+    """One request."""
+    response = wire.handle_request(httpx.Request("GET", url, extensions={"timeout": WAIT}))
+    try:
+        return b"".join(response.iter_raw())
+    finally:
+        response.close()
+
+
+def test_a_connection_serves_one_request_after_another(wire):
+    """It is opened once."""
+    with Server([OK, OK, OK]) as server:
+        assert [ask(wire, server.url) for _ in range(3)] == [b"ok"] * 3
+        assert server.lines == 1
+
+
+@pytest.mark.parametrize("first", [OK, OK.replace(b"OK", b"OK\r\nConnection: close")])
+def test_one_that_the_server_gave_up_is_opened_again(wire, first):
+    """Whether the server said so or only hung up, the next request goes over a new one."""
+    with Server([first, b""], [OK]) as server:
+        ask(wire, server.url)
+        assert server.hung_up.acquire(timeout=5)
+        assert ask(wire, server.url) == b"ok"
+        assert server.lines == 2
+
+
+def test_one_that_was_idle_too_long_is_opened_again():
+    """What stands unused may have been cut anywhere on its way."""
+    hasty = Wire(TRUST, -1)
+    with Server([OK, b""], [OK]) as server:
+        assert ask(hasty, server.url) == ask(hasty, server.url) == b"ok"
+        assert server.lines == 2
+    hasty.close()
+
+
+def test_another_origin_gets_a_connection_of_its_own(wire):
+    """Nothing goes over a line that leads elsewhere."""
+    with Server([OK]) as here, Server([OK.replace(b"ok", b"no")]) as there:
+        assert ask(wire, here.url) == b"ok"
+        assert ask(wire, there.url) == b"no"
+
+
+def test_a_body_cut_short_fails_and_the_line_is_not_used_again(wire):
+    """Fewer bytes than announced: the error of httpx, and a new connection next."""
+    with Server([OK[:-1], b""], [OK]) as server:
+        with pytest.raises(httpx.RemoteProtocolError):
+            ask(wire, server.url)
+        assert ask(wire, server.url) == b"ok"
+
+
+def test_a_body_half_read_is_not_taken_for_the_next_answer(wire):
+    """Who closes a response before its end loses the connection, not the next answer's beginning."""
+    with Server([OK.replace(b"2\r\n", b"9\r\n")], [OK]) as server:
+        wire.handle_request(httpx.Request("GET", server.url, extensions={"timeout": WAIT})).close()
+        server._over.set()
+        assert ask(wire, server.url) == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"], httpx.ReadTimeout),
+        ([b"nonsense\r\n\r\n"], httpx.RemoteProtocolError),
+        ([OK.replace(b"OK", b"OK\r\nContent-Length: 3")], httpx.RemoteProtocolError),
+        ([OK.replace(b"OK", b"OK\r\nno colon")], httpx.RemoteProtocolError),
+        ([b""], (httpx.RemoteProtocolError, httpx.ReadError)),
+    ],
+)
+def test_it_fails_as_httpx_does(wire, answers, error):
+    """Silence, nonsense, two lengths, a broken header, no word at all: errors with the names of httpx."""
+    with Server(answers) as server, pytest.raises(error):
+        ask(wire, server.url)
+
+
+def test_nobody_there_is_a_connect_error_and_no_tls_is_one_too(wire):
+    """A closed port, and a server that does not speak TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(httpx.ConnectError):
+        ask(wire, f"http://127.0.0.1:{port}")
+    with Server([b"no\r\n\r\n", b""]) as server, pytest.raises(httpx.ConnectError):
+        ask(wire, server.url.replace("http:", "https:"))
+
+
+def test_much_is_read_at_once(wire):
+    """What is there already comes in larger pieces than the 64 KiB that httpx asks for."""
+    body = b"x" * 2**24
+    with Server([OK.replace(b"2\r\n\r\nok", b"%d\r\n\r\n" % len(body)) + body]) as server:
+        response = wire.handle_request(httpx.Request("GET", server.url, extensions={"timeout": WAIT}))
+        sizes = [len(piece) for piece in response.iter_raw()]
+    assert sum(sizes) == len(body)
+    assert 2**16 < max(sizes) <= PIECE
