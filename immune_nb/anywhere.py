@@ -43,6 +43,10 @@ class Anywhere:
         self._account = account
         self._clock = clock
 
+    def _mark(self) -> str:
+        """What tells this login from others where no account does, for what is kept."""
+        return ""
+
     def get(
         self,
         path: str,

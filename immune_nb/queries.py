@@ -100,7 +100,8 @@ class Queries(Anywhere):
             partial: Return what came when something did not, instead of raising.
             wide: A row per instant and a column per sensor, holding ``value``.
             cache: Keep whole days of the past on this machine, and take them from there. Their age is in the receipt.
-                None does as the profile says.
+                None does as the profile says. Days belong to the account; where a login names none, to its key or
+                token, so that another one starts afresh.
             refresh: Forget what was kept of these sensors, and keep it anew.
             to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
                 frame: a `immune_nb.frames.folder.Dataset`.
@@ -139,7 +140,7 @@ class Queries(Anywhere):
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
         question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within, self.profile.hints)
         keeps = refresh or (self.profile.cache if cache is None else cache)
-        shelf = shelf_of(self.profile, self._account, refresh=refresh) if keeps and to is None else None
+        shelf = shelf_of(self.profile, self._account, self._mark(), refresh=refresh) if keeps and to is None else None
         manner = Manner(self.profile.name, self._account, self._clock, partial, progress, wide, shelf)
         if to is not None and (wide or cache or refresh):
             raise QueryError("to= goes with neither wide nor cache.", hint="Pivot or keep what was written.")

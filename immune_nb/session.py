@@ -60,6 +60,7 @@ class Session(Outlook, Writes):
             sleep=sleep,
         )
         super().__init__(profile, sender, account=_account(login), clock=clock)
+        self._marked = ""
         self._close = weakref.finalize(self, _close, sender, login)  # also when nobody holds the session any more
 
     def verify(self) -> None:
@@ -154,6 +155,7 @@ class Session(Outlook, Writes):
             raise
         self._close.detach()
         self._close = weakref.finalize(self, _close, self._client, login)
+        self._account, self._marked = _account(login), ""
         former.close()
         if former.credentials.is_remembered:
             self.remember()
@@ -203,6 +205,14 @@ class Session(Outlook, Writes):
 
     def _kind(self) -> str:
         return self._login.credentials.method
+
+    def _mark(self) -> str:
+        """Two keys or nameless tokens may see different rows: neither is to get what was kept for the other."""
+        key, keeper = self._login.credentials.key, self._login.keeper
+        secret = key or (keeper and keeper.token and keeper.token.access)
+        if secret and not (self._marked or self._account):
+            self._marked = secret.mark(self.profile.base_url)
+        return self._marked
 
     @property
     def _login(self) -> Login:

@@ -11,6 +11,7 @@ from test_windows import BEGIN, DAY, SECOND, Plant, iso
 
 import immune_nb as im
 from immune_nb.auth.chain import find_credentials
+from immune_nb.auth.secrets import Secret
 from immune_nb.frames.decode import Part, assemble, decode, part_of
 from immune_nb.frames.parquet import joined, read_part, write_part
 from immune_nb.frames.schemas import READINGS
@@ -68,6 +69,36 @@ def test_the_second_time_nothing_is_fetched_and_the_frame_is_the_same():
     paper = second.attrs["immune"]
     assert (paper["complete"], paper["pages"], paper["cache_age"]) == (True, 0, 60)
     assert first.attrs["immune"]["cache_age"] is None
+
+
+def test_nobody_gets_what_was_kept_for_another_key(folder):
+    """Two keys may see different plants: each has its own days; no key is written down."""
+    here, there, clock = plant(), plant(5), Clock()
+    ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY), "cache": True}
+    first, other = "imk_of_one_plant", "imk_of_another_plant"
+    assert len(session(here, clock, first).readings("s0", **ask)) == 9 * 72
+    assert len(session(there, clock, other).readings("s0", **ask)) == 5 * 72
+    here.asked.clear()
+    assert len(session(here, clock, first).readings("s0", **ask)) == 9 * 72
+    assert here.asked == []
+    mark = Secret(first).mark("https://api.example/v1")
+    told = "".join(f"{file} {file.read_bytes()}" for file in folder.rglob("*") if file.is_file())
+    assert "s0" in told
+    assert not [text for text in (first, other, mark) if text in told]
+
+
+def test_a_session_that_goes_on_with_another_key_keeps_its_days_apart():
+    """Rotated to a key that sees less, it shows less; back again, it has the first key's days."""
+    clock = Clock()
+    here = session(plant(), clock, "imk_one")
+    ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY), "cache": True}
+    whole = here.readings("s0", **ask)
+    marks = [here._mark()]
+    for key in ("imk_two", "imk_one"):
+        here.rotate(api_key=key)
+        marks.append(here._mark())
+    assert marks[0] == marks[2] != marks[1]
+    pd.testing.assert_frame_equal(here.readings("s0", **ask), whole)
 
 
 def test_one_day_more_fetches_one_day():

@@ -92,7 +92,7 @@ class Stock:
         }
 
 
-def shelf_of(profile: Profile, account: str, *, refresh: bool) -> Callable[[Listing], Shelf]:
+def shelf_of(profile: Profile, account: str, mark: str, *, refresh: bool) -> Callable[[Listing], Shelf]:
     """What gives the store's shelf of a list: nobody else's, and of nothing else; emptied when it is to be anew."""
     store = Store(cache_folder(os.environ))
 
@@ -101,6 +101,7 @@ def shelf_of(profile: Profile, account: str, *, refresh: bool) -> Callable[[List
             profile=profile.name,
             base_url=profile.base_url,
             account=account,
+            mark=mark,
             path=listing.path,
             params=dict(listing.params),
         )

@@ -49,9 +49,14 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def shelf(self, **of: Any) -> Shelf:
-        """The shelf of one list: profile, account, path and filters, whatever tells it from others."""
-        told = json.dumps({**of, "format": FORMAT}, sort_keys=True, default=str)
+    def shelf(self, *, mark: str = "", **of: Any) -> Shelf:
+        """The shelf of one list: profile, account, path and filters, whatever tells it from others.
+
+        Args:
+            mark: What tells the login from others where no account does; it is not written down.
+            of: The rest.
+        """
+        told = json.dumps({**of, "mark": mark, "format": FORMAT}, sort_keys=True, default=str)
         return Shelf(self.folder / hashlib.sha256(told.encode()).hexdigest()[:24], of)
 
     def shelves(self) -> list[dict[str, Any]]:
