@@ -138,10 +138,10 @@ def test_what_cannot_pass_is_not_waited_for(fault):
     assert naps.taken == []
 
 
-def width_after(*answers, load=0.1):
+def width_after(*answers, load=0.1, own=0.5):
     width = Width()
     for seconds, refused in answers:
-        width.note(seconds, refused=refused, load=load)
+        width.note(seconds, refused=refused, load=load, own=own)
     return width.now
 
 
@@ -167,6 +167,8 @@ def test_a_busy_process_asks_for_less_at_once_until_it_has_time_again():
     assert width_after(*queueing[:3], load=1.3) == 2
     assert width_after(*queueing, load=0.1) == 8
     assert width_after(*[(0.001, False)] * 20, load=1.3) == 8
+    assert width_after(*[(0.02, False)] * 20, load=1.3, own=0.03) == 28
+    assert width_after(*queueing[:3], load=1.3, own=0.03) == 2
     width = Width()
     for seconds, _ in queueing:
         width.note(seconds, refused=False, load=1.3)

@@ -138,13 +138,15 @@ class Harvest:
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
-        began, used, refusals = time.perf_counter(), time.process_time(), self._client.refusals
+        began, used, own = time.perf_counter(), time.process_time(), time.thread_time()
+        refusals = self._client.refusals
         try:
             page = fetch(self._ask, errand.trail.step, self._stacker)
         except ImmuneError as error:
             return self._failed(errand, error)
-        seconds, load = time.perf_counter() - began, time.process_time() - used
-        self._width.note(seconds, refused=self._client.refusals > refusals, load=load / seconds)
+        seconds = time.perf_counter() - began
+        load, own = (time.process_time() - used) / seconds, (time.thread_time() - own) / seconds
+        self._width.note(seconds, refused=self._client.refusals > refusals, load=load, own=own)
         if isinstance(page.sheet, Unread):
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)

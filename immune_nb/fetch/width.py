@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Width"]
 
 BUSY = 0.7  # of a CPU: a process that uses more has no time left to wait
+WAITING = 0.15  # of a CPU: a thread that uses less leaves time for others, however busy the process
 LEAST_USEFUL = 2.0  # one is read while another is fetched
 
 
@@ -30,23 +31,24 @@ class Width:
         """How many."""
         return int(min(self._polite, self._useful))
 
-    def note(self, seconds: float, *, refused: bool, load: float = 0.0) -> None:
+    def note(self, seconds: float, *, refused: bool, load: float = 0.0, own: float = 1.0) -> None:
         """Take in an answer.
 
         Args:
             seconds: How long it took.
             refused: Whether the service refused or failed on the way.
             load: Seconds of CPU that this process used meanwhile, per second.
+            own: The same of the asking thread alone.
         """
         self._quickest = min(self._quickest, seconds)
-        is_slow = seconds > 3 * self._quickest
-        if load < BUSY:
+        is_quick, is_slow = seconds < 1.5 * self._quickest, seconds > 3 * self._quickest
+        if load < BUSY or (is_quick and own < WAITING):
             self._useful = min(self._most, self._useful + 1)
         elif is_slow:
             self._useful = max(LEAST_USEFUL, self._useful / 2)
         if refused:
             self._polite = max(1.0, self._polite / 2)
-        elif seconds < 1.5 * self._quickest:
+        elif is_quick:
             self._polite = min(self._most, self._polite + 1)
         elif is_slow:
             self._polite = max(min(self._polite, self._start), self._polite - 0.25)
