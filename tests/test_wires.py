@@ -145,6 +145,13 @@ def test_nobody_there_is_a_connect_error_and_no_tls_is_one_too(wire):
         ask(wire, server.url.replace("http:", "https:"))
 
 
+def test_only_http_is_spoken(wire):
+    """Any other scheme is refused before anything is opened."""
+    with pytest.raises(httpx.UnsupportedProtocol):
+        ask(wire, "ftp://127.0.0.1/x")
+    assert wire._connection is None
+
+
 def test_much_is_read_at_once(wire):
     """What is there already comes in larger pieces than the 64 KiB that httpx asks for."""
     body = b"x" * 2**24

@@ -45,6 +45,8 @@ class Wire(httpx.BaseTransport):
             httpx.TransportError: The errors of httpx, as its own transport raises them.
         """
         url = request.url
+        if url.scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https.")
         asked = httpcore.Request(
             request.method,
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -61,7 +63,7 @@ class Wire(httpx.BaseTransport):
     def _to(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
         """The connection, or a new one where the last leads elsewhere, broke, or was idle too long."""
         last = self._connection
-        if last and last.can_handle_request(origin) and not (last.is_closed() or last.has_expired()):
+        if last and last.can_handle_request(origin) and last.is_idle() and not last.has_expired():
             return last
         self.close()
         self._connection = httpcore.HTTPConnection(
