@@ -88,7 +88,7 @@ def test_nobody_gets_what_was_kept_for_another_key(folder):
 
 
 def test_a_session_that_goes_on_with_another_key_keeps_its_days_apart():
-    """Rotated to a key that sees less, it shows less; back again, it has the first key's days."""
+    """Rotated to another key it has another shelf; back again, it has the first key's days."""
     clock = Clock()
     here = session(plant(), clock, "imk_one")
     ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY), "cache": True}

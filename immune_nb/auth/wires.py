@@ -16,13 +16,7 @@ import httpx
 __all__ = ["Wire"]
 
 PIECE = 2**18  # bytes to ask the network for at once: a page of 1,000 readings is about 160 kB
-FAULTS = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-)
+FAULTS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
 
 
 class Wire(httpx.BaseTransport):
