@@ -7,7 +7,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx
 import nbformat
@@ -225,10 +227,10 @@ class Kernel:
         return seen
 
     def fails(self, code: str, interrupt_at: str = "") -> dict:
-        """Run code that fails, interrupted once it shows some text; the error."""
+        """Run code that fails, interrupted once it shows what a pattern finds; the error."""
 
         def interrupt(message: dict) -> None:
-            if interrupt_at and interrupt_at in json.dumps(message["content"], default=str):
+            if interrupt_at and re.search(interrupt_at, json.dumps(message["content"], default=str)):
                 self._manager.interrupt_kernel()
 
         reply = self._client.execute_interactive(code, allow_stdin=True, output_hook=interrupt, timeout=60)
@@ -454,22 +456,33 @@ def test_a_long_query_shows_how_far_it_is_and_leaves_nothing(start_kernel, sandb
     assert not [text for text in bars(kernel.run("df = %immune readings vib_001 --last 1h")) if "% |" in text]
 
 
+def days_asked(query: dict[str, str]) -> set[date]:
+    """The days of which a request asks for more than their edge."""
+    first, last = (datetime.fromisoformat(query[name]) for name in ("start_time", "end_time"))
+    first, last = (first + timedelta(seconds=1)).date(), (last - timedelta(seconds=1)).date()
+    return {first + timedelta(days=n) for n in range((last - first).days + 1)}
+
+
 def test_ctrl_c_says_what_is_kept_and_a_second_run_goes_on(start_kernel, sandbox, tmp_path):
-    """F27: interrupted while the bar is shown: one line, true of the files; the second run asks for the rest."""
+    """F27: interrupted while the bar is shown: one line, true of the files; no day of them is asked for again."""
     kernel, _ = start_kernel(IMMUNE_NB_CACHE=str(tmp_path))
     kernel.run("%load_ext immune_nb\n%immune login --profile sandbox")
     sandbox.breaks(latency_ms=200)
-    error = kernel.fails(f"{SLOW} --cache", interrupt_at=" left")
-    kept = len(list(tmp_path.glob("*/*.parquet")))
-    said = f"kept {kept} day{'' if kept == 1 else 's'}; run it again to go on." if kept else "no whole day"
+    error = kernel.fails(f"{SLOW} --cache", interrupt_at=r"[3-9]\d % \|")
+    kept = {date.fromisoformat(file.stem) for file in tmp_path.glob("*/*.parquet")}
+    assert kept
     assert error["ename"] == "Interrupted"
-    assert said in error["evalue"]
+    assert f"kept {len(kept)} day{'s' * (len(kept) > 1)}; run it again to go on." in error["evalue"]
     assert error["traceback"] == [f"KeyboardInterrupt: {error['evalue']}"]
+    kernel.run("%immune readings vib_001 --last 1m -q")  # as slow as what is still on its way, and asked after it
     sandbox.breaks(latency_ms=0)
-    kernel.run(f"{SLOW} --cache")
-    pages, complete = kernel.value("r = df.attrs['immune']; print(r['pages'], r['complete'])").split()
-    assert (int(pages) < 175) is (kept > 1)
-    assert complete == "True"
+    for options, asks_again in (("--cache", False), ("--cache --refresh", True)):
+        seen = len(sandbox.log())
+        kernel.run(f"{SLOW} {options}")
+        asked = [dict(parse_qsl(entry["query"])) for entry in sandbox.log()[seen:] if entry["path"] == "/v1/readings"]
+        assert asked
+        assert bool(kept & set().union(*map(days_asked, asked))) is asks_again
+        assert kernel.value("print(df.attrs['immune']['complete'])") == "True"
 
 
 def test_no_bar_is_left_where_nobody_sits(environment, sandbox):
