@@ -265,6 +265,7 @@ def silent():
     def talk(connection):
         with connection, contextlib.suppress(OSError):
             while connection.recv(65536):
+                reached.set()
                 answers.wait()
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
@@ -275,7 +276,6 @@ def silent():
             except OSError:
                 return
             held.append(connection)
-            reached.set()
             threading.Thread(target=talk, args=[connection], daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()

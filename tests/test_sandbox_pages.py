@@ -79,7 +79,7 @@ def test_a_person_signs_in_and_is_led_back(chromium, sandbox, decision):
         log_in(page, sandbox)
         look(page, "consent")
         page.get_by_role("button", name=decision).click()
-        assert page.title() == "back"
+        page.wait_for_function("document.title === 'back'")
         assert page.forbidden == []
 
     with scripted() as listener:
