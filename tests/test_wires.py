@@ -119,6 +119,30 @@ def test_a_body_half_read_is_not_taken_for_the_next_answer(wire):
         assert ask(wire, server.url) == b"ok"
 
 
+def test_what_comes_before_an_answer_is_passed_over(wire):
+    """Interim answers (RFC 9110 15.2) are none; the connection is kept."""
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+    with Server([early + OK, early + early + OK]) as server:
+        assert [ask(wire, server.url) for _ in range(2)] == [b"ok"] * 2
+        assert server.lines == 1
+
+
+@pytest.mark.parametrize("more", [OK.replace(b"ok", b"no"), b"\0"])
+def test_what_comes_after_an_answer_is_not_the_next_one(wire, more):
+    """A second answer that nobody asked for, or a stray byte, costs the connection."""
+    with Server([OK + more], [OK]) as server:
+        assert ask(wire, server.url) == b"ok"
+        server._over.set()
+        assert ask(wire, server.url) == b"ok"
+        assert server.lines == 2
+
+
+def test_a_body_without_a_length_ends_with_the_connection(wire):
+    """As HTTP/1.0 has it (RFC 9112 6.3)."""
+    with Server([b"HTTP/1.0 200 OK\r\n\r\nok", b""], [OK]) as server:
+        assert [ask(wire, server.url) for _ in range(2)] == [b"ok"] * 2
+
+
 @pytest.mark.parametrize(
     ("answers", "error"),
     [
@@ -149,7 +173,7 @@ def test_only_http_is_spoken(wire):
     """Any other scheme is refused before anything is opened."""
     with pytest.raises(httpx.UnsupportedProtocol):
         ask(wire, "ftp://127.0.0.1/x")
-    assert wire._connection is None
+    assert wire._line is None
 
 
 def test_much_is_read_at_once(wire):

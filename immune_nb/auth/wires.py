@@ -1,22 +1,26 @@
-"""One connection to one origin, over httpcore, the library beneath httpx.
+"""One connection to one origin: h11 speaks, httpcore's sockets carry. httpx itself stands on both.
 
-Why not httpx's own transport: it keeps a pool, of which one connection would be used, and asks the network for
-64 KiB at a time, each of which goes through all of the protocol's state. Here a page takes a third less of the CPU.
+Why not httpx's own transport: it keeps a pool, of which one connection would be used, makes objects of every step,
+and asks the network for 64 KiB at a time, each of which goes through all of the protocol's state.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator
-from typing import Any
+import time
+from collections.abc import Iterator
 
+import h11
 import httpcore
 import httpx
 
 __all__ = ["Wire"]
 
 PIECE = 2**18  # bytes to ask the network for at once: a page of 1,000 readings is about 160 kB
-FAULTS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException)
+LONGEST_HEAD = 100 * 1024  # bytes
+PORTS = {"http": 80, "https": 443}
+FAULTS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, h11.ProtocolError)
+Origin = tuple[str, str, int]
 
 
 class Wire(httpx.BaseTransport):
@@ -28,9 +32,10 @@ class Wire(httpx.BaseTransport):
     """
 
     def __init__(self, verify: ssl.SSLContext, idle_seconds: float) -> None:
+        verify.set_alpn_protocols(["http/1.1"])
         self._verify = verify
         self._idle_seconds = idle_seconds
-        self._connection: httpcore.HTTPConnection | None = None
+        self._line: _Line | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; the body is still to be read.
@@ -39,91 +44,127 @@ class Wire(httpx.BaseTransport):
             httpx.TransportError: The errors of httpx, as its own transport raises them.
         """
         url = request.url
-        if url.scheme not in ("http", "https"):
+        if url.scheme not in PORTS:
             raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https.")
-        asked = httpcore.Request(
-            request.method,
-            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
         try:
-            answer = self._to(asked.url.origin).handle_request(asked)
-        except FAULTS as error:
-            raise _as_httpx(error) from error
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+            line = self._to((url.scheme, url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]), request)
+            line.ask(request)
+            head = line.head()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, FAULTS):
+                raise _as_httpx(error) from error
+            raise
+        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Body(line))
 
-    def _to(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+    def _to(self, origin: Origin, request: httpx.Request) -> _Line:
         """The connection, or a new one where the last leads elsewhere, broke, or was idle too long."""
-        last = self._connection
-        if last and last.can_handle_request(origin) and last.is_idle() and not last.has_expired():
-            return last
-        self.close()
-        self._connection = httpcore.HTTPConnection(
-            origin, ssl_context=self._verify, keepalive_expiry=self._idle_seconds, network_backend=_Backend()
-        )
-        return self._connection
+        if not self._line or self._line.origin != origin or not self._line.is_free(self._idle_seconds):
+            self.close()
+            self._line = _Line(origin, self._open(origin, request))
+        return self._line
+
+    def _open(self, origin: Origin, request: httpx.Request) -> httpcore.NetworkStream:
+        """A new connection; `trace` of the request is told, as httpcore would."""
+        scheme, host, port = origin
+        seconds = _timeout(request, "connect")
+        tell = request.extensions.get("trace") or (lambda *_: None)
+        stream = httpcore.SyncBackend().connect_tcp(host, port, seconds)
+        tell("connection.connect_tcp.complete", {"return_value": stream})
+        if scheme == "https":
+            stream = stream.start_tls(self._verify, host, seconds)
+            tell("connection.start_tls.complete", {"return_value": stream})
+        return stream
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection:
-            self._connection.close()
+        if self._line:
+            self._line.close()
+
+
+class _Line:
+    """An open connection, and how far the talk over it has come."""
+
+    def __init__(self, origin: Origin, stream: httpcore.NetworkStream) -> None:
+        self.origin = origin
+        self._stream = stream
+        self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
+        self._since = time.monotonic()
+        self._patience: float | None = None
+
+    def is_free(self, idle_seconds: float) -> bool:
+        """Whether another request may go over it: the last is over, nothing more came, and not long has passed."""
+        if self._talk.our_state is not h11.IDLE or time.monotonic() - self._since > idle_seconds:
+            return False
+        return not self._talk.trailing_data[0] and not self._stream.get_extra_info("is_readable")
+
+    def ask(self, request: httpx.Request) -> None:
+        """Send a request."""
+        self._patience = _timeout(request, "read")
+        seconds, say = _timeout(request, "write"), self._talk.send
+        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        try:
+            self._stream.write(say(head) or b"", seconds)
+            for piece in request.stream:  # type: ignore[union-attr]
+                self._stream.write(say(h11.Data(piece)) or b"", seconds)
+            self._stream.write(say(h11.EndOfMessage()) or b"", seconds)
+        except httpcore.WriteError:
+            pass  # the server may have said no, and hung up, before it heard all: the answer tells
+
+    def head(self) -> h11.Response:
+        """The beginning of the answer."""
+        while not isinstance(event := self._next(), h11.Response):
+            pass  # 1xx: more to come
+        return event
+
+    def body(self) -> Iterator[bytes]:
+        """What follows it."""
+        while isinstance(event := self._next(), h11.Data):
+            yield event.data
+
+    def _next(self) -> object:
+        while (event := self._talk.next_event()) is h11.NEED_DATA:
+            data = self._stream.read(PIECE, self._patience)
+            if not data and self._talk.their_state is h11.SEND_RESPONSE:
+                raise httpcore.RemoteProtocolError("The server hung up without an answer.")
+            self._talk.receive_data(data)
+        return event
+
+    def end(self) -> None:
+        """Keep the connection where the answer came to its end, else close it."""
+        if self._talk.our_state is self._talk.their_state is h11.DONE:
+            self._talk.start_next_cycle()
+            self._since = time.monotonic()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class _Body(httpx.SyncByteStream):
     """The body of an answer, as httpx wants it."""
 
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
+    def __init__(self, line: _Line) -> None:
+        self._line = line
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._answer.iter_stream()
+            yield from self._line.body()
         except FAULTS as error:
             raise _as_httpx(error) from error
 
     def close(self) -> None:
-        self._answer.close()
+        self._line.end()
+
+
+def _timeout(request: httpx.Request, kind: str) -> float | None:
+    """Seconds to wait for a step of a request; None for as long as it takes."""
+    seconds: float | None = request.extensions.get("timeout", {}).get(kind)
+    return seconds
 
 
 def _as_httpx(error: Exception) -> Exception:
     """The error of httpx that has the same name."""
     found: Exception = getattr(httpx, type(error).__name__)(str(error))
     return found
-
-
-class _Backend(httpcore.SyncBackend):
-    """Sockets from which much is read at once."""
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(host, port, timeout, local_address, socket_options))
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max(max_bytes, PIECE), timeout)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, timeout)
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return self._inner.start_tls(ssl_context, server_hostname, timeout)  # which gives 16 KiB at a time anyway
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
