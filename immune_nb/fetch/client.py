@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -20,7 +19,7 @@ from immune_nb.fetch.routes import HEADERS, Params, origin_of, url_of
 
 __all__ = ["Client", "Params", "Reply"]
 
-TIMEOUT = httpx.Timeout(30, connect=10)
+TIMEOUT = httpx.Timeout(30, connect=10).as_dict()  # seconds
 MAX_REDIRECTS = 5
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -112,15 +111,10 @@ class Client:
         self._sleep = sleep
         self._gate = Gate(clock, sleep)
         self._lines = Lines()
-        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         self._transport = transport
-        self._http = httpx.Client(
-            transport=transport,
-            timeout=TIMEOUT,
-            trust_env=False,
-            cookies=no_cookies,
-            headers=HEADERS,
-        )
+        self._headers = httpx.Headers({**HEADERS, "Connection": "keep-alive"})
+        self._extensions = {"timeout": TIMEOUT, **self._lines.watching}
+        self._is_closed = False
 
     def send(
         self,
@@ -153,16 +147,11 @@ class Client:
             ServiceError: The service does not answer as it should.
             Halted: `halt` was set.
         """
-        if self._http.is_closed:
+        if self._is_closed:
             raise NoCredentialsError("This session is logged out.", hint="Log in again.")
         method = method.upper()
-        request = self._http.build_request(
-            method,
-            url_of(self._base, path, params, self._private_param),
-            json=json,
-            data=None if form is None else dict(form),
-            extensions=self._lines.watching,
-        )
+        url = url_of(self._base, path, params, self._private_param)
+        request = self._request(method, url, json=json, data=None if form is None else dict(form))
         try:
             return self._once(request, check, halt)
         except ServiceError as error:
@@ -195,7 +184,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._is_closed = True
+        self._transport.close()
 
     def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
         with self._gate.passage(halt):
@@ -221,10 +211,13 @@ class Client:
         self._gate.heed(headers, response.status_code)
         return response, headers
 
+    def _request(self, method: str, url: httpx.URL, **body: Any) -> httpx.Request:
+        return httpx.Request(method, url, headers=self._headers, extensions=self._extensions, **body)
+
     def _follow(self, request: httpx.Request) -> httpx.Response:
         """Send, and follow redirects of a safe request within the origin.
 
-        Why not through `httpx.Client.send`: its cookies and hooks, which we have none of, take longer than signing.
+        Why not through `httpx.Client`: its cookies and hooks, which we have none of, take longer than signing.
         """
         where = f"{request.method} {request.url.path}"
         for _ in range(MAX_REDIRECTS + 1):
@@ -234,7 +227,7 @@ class Client:
             target = _target(request, response)
             if request.method not in SAFE_METHODS or origin_of(target) != origin_of(self._base):
                 break
-            request = self._http.build_request(request.method, target, extensions=self._lines.watching)
+            request = self._request(request.method, target)
         raise BadReplyError(
             f"{where}: redirected to {quoted(target.host)}, which is not followed.", hint="Is base_url right?"
         )

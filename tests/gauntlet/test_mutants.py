@@ -30,7 +30,7 @@ MUTANTS = {
     "receipt": (
         "anywhere.py",
         "        self._account = account",
-        "        self._account = client._http._transport._auth.held()[0]",
+        "        self._account = client._transport._auth.held()[0]",
     ),
     "widget trait": (
         "notebook/panel.py",

@@ -81,7 +81,7 @@ def test_no_representation_shows_it(session, lab):
     """L10 L25 L32: repr, str, format, vars, dir, pprint of session, status, login, reply, its URL and headers."""
     answer = session.request("GET", "/sensors")
     things = [session, session.status(), session.profile, session._client, session._login, answer, answer.url]
-    things += [session._login.credentials, session._login.keeper, session._login.auth, session._client._http]
+    things += [session._login.credentials, session._login.keeper, session._login.auth, session._client._transport]
     for thing in things:
         shown = [repr(thing), str(thing), f"{thing}", pprint.pformat(getattr(thing, "__dict__", "")), str(dir(thing))]
         assert not leaked("\n".join(shown), lab.secret), type(thing)
@@ -168,7 +168,7 @@ def pickled(name: str, thing: object) -> bytes:
 def test_nothing_pickles(session, lab, name):
     """L26: session, login, auth, keeper, transport, secret: TypeError, and no bytes; an error pickles without it."""
     login = session._login
-    things = [session, login, login.auth, login.keeper or login.auth, session._client._http._transport]
+    things = [session, login, login.auth, login.keeper or login.auth, session._client._transport]
     for thing in [*things, Secret(lab.secret), [session], {"s": session}]:
         with pytest.raises(TypeError):
             pickled(name, thing)
