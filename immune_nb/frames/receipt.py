@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,11 @@ import pandas as pd
 __all__ = ["Receipt"]
 
 ATTRIBUTE = "immune"
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("immune_nb", "pandas")}  # read from files, which takes a while
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Receipt:
     detected: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     cache_age: float | None = None
-    versions: Mapping[str, str] = field(default_factory=lambda: {n: version(n) for n in ("immune_nb", "pandas")})
+    versions: Mapping[str, str] = field(default_factory=_versions)
 
     def attach(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Put this receipt on `frame`, and return it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 __all__ = ["ALERTS", "ANY", "OUTCOMES", "PREDICTIONS", "READINGS", "SENSORS", "Column", "Schema"]
 
@@ -44,7 +45,7 @@ class Schema:
     columns: tuple[Column, ...] = ()
     sort_by: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def by_name(self) -> Mapping[str, Column]:
         """The columns by their names."""
         return {column.name: column for column in self.columns}
