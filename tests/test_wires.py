@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from immune_nb.auth.wires import PIECE, Wire
+from immune_nb.auth.wires import PIECES, Wire
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 WAIT = {"connect": 5.0, "read": 0.2, "write": 5.0, "pool": 5.0}
@@ -183,4 +183,4 @@ def test_much_is_read_at_once(wire):
         response = wire.handle_request(httpx.Request("GET", server.url, extensions={"timeout": WAIT}))
         sizes = [len(piece) for piece in response.iter_raw()]
     assert sum(sizes) == len(body)
-    assert 2**16 < max(sizes) <= PIECE
+    assert 2**16 < max(sizes) <= PIECES["http"]

@@ -1,6 +1,6 @@
 """The two seams through which bytes leave: a transport that keeps its mouth shut, and one that signs.
 
-`CredentialTransport` adds the credential below `httpx.Client`, to requests for the bound origin and no other. So
+`CredentialTransport` adds the credential below the client, to requests for the bound origin and no other. So
 the client's logs, redirects, `response.request` and exceptions never see it. Every network error becomes a fresh
 error of ours, raised outside the `except`: an httpx exception would carry the signed request along.
 """

@@ -16,7 +16,8 @@ import httpx
 
 __all__ = ["Wire"]
 
-PIECE = 2**18  # bytes to ask the network for at once: a page of 1,000 readings is about 160 kB
+# Bytes to ask the network for at once. A page of 1,000 readings is about 160 kB; TLS gives a record at most.
+PIECES = {"http": 2**18, "https": 2**14}
 LONGEST_HEAD = 100 * 1024  # bytes
 PORTS = {"http": 80, "https": 443}
 FAULTS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, h11.ProtocolError)
@@ -124,7 +125,7 @@ class _Line:
 
     def _next(self) -> object:
         while (event := self._talk.next_event()) is h11.NEED_DATA:
-            data = self._stream.read(PIECE, self._patience)
+            data = self._stream.read(PIECES[self.origin[0]], self._patience)
             if not data and self._talk.their_state is h11.SEND_RESPONSE:
                 raise httpcore.RemoteProtocolError("The server hung up without an answer.")
             self._talk.receive_data(data)
