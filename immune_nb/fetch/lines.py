@@ -1,7 +1,8 @@
 """The open connections of a client, so that a wish to stop reaches a thread that waits for bytes.
 
 A thread in a blocking read hears nothing: not an event, not Ctrl-C, and closing the pool beside it wakes nobody.
-Shutting its socket down does. httpcore tells of each new connection through the ``trace`` extension of a request.
+Shutting its socket down does. httpcore tells of each new connection through the ``trace`` extension of a request, and
+`wires.Wire` does as well.
 """
 
 from __future__ import annotations
