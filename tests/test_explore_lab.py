@@ -68,7 +68,10 @@ def open_in(lab, browser: Browser) -> Iterator[Callable[..., NotebookPage]]:
 def run(notebook: NotebookPage, index: int) -> None:
     """Run a cell, again if the front end was not ready, and wait until it has run."""
     prompt = notebook.page.locator(".jp-CodeCell").nth(index).locator(".jp-InputPrompt")
+    asked = notebook.page.locator(".jp-Dialog .jp-mod-accept")  # for a kernel, where the one it has is slow to come
     for _ in range(3):
+        if asked.count():
+            asked.first.click()
         notebook.select(index)
         notebook.run_next()
         try:
