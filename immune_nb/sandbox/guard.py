@@ -164,7 +164,7 @@ class Guard:
 
     def _judge(self, request: Request) -> tuple[str, Problem | None]:
         """Who asks, and why they may not."""
-        scopes = self._role.scopes_for(request.method, request.url.path)
+        scopes = self._role.scopes_for(request.method, request.scope["path"])
         try:
             found = self._protector.validate_request(scopes, self._presented(request))
         except OAuth2Error as error:
@@ -174,9 +174,11 @@ class Guard:
 
     def _presented(self, request: Request) -> Request:
         """The request with its credential where RFC 6750 looks for one, wherever it came from."""
-        sources = {"query": request.query_params, "x-api-key": request.headers}
-        names = {"query": "api_key", "x-api-key": "x-api-key"}
-        key = sources[self._key_in].get(names[self._key_in]) if self._key_in in sources else None
+        key = None
+        if self._key_in == "query":
+            key = request.query_params.get("api_key")
+        elif self._key_in == "x-api-key":
+            key = request.headers.get("x-api-key")
         if key is None:
             return request
         headers = [(b"authorization", b"ApiKey " + key.encode())]
