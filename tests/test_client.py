@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from immune_nb import errors
+from immune_nb.auth.bodies import SECONDS
 from immune_nb.fetch.client import Client
 
 BASE = "https://api.example/v1"
@@ -88,6 +89,15 @@ def test_for_ever_is_not_tried_for_ever():
     with pytest.raises(errors.UnreachableError, match="503"):
         made.send("GET", "/x")
     assert len(service.seen) == 5
+
+
+def test_every_attempt_is_given_a_time():
+    """F12: a minute for an attempt, and no more for those after it than the two minutes of all leave."""
+    made, service, _ = client(httpx.Response(503))
+    with pytest.raises(errors.UnreachableError):
+        made.send("GET", "/x")
+    given = [request.extensions.get("seconds", SECONDS) for request in service.seen]
+    assert given == [60] * 5
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])

@@ -12,6 +12,7 @@ from immune_nb.fetch.limits import (
     calls_left,
     pause_asked,
     retries,
+    seconds_for,
 )
 from immune_nb.fetch.width import Width
 
@@ -136,6 +137,15 @@ def test_what_cannot_pass_is_not_waited_for(fault):
     with pytest.raises(type(fault)):
         retries(naps)(failing(fault))
     assert naps.taken == []
+
+
+def test_all_attempts_share_one_budget():
+    """F12: what was spent before counts; the last attempt gets what is left, and a tenth of all of it at least."""
+    naps = Naps()
+    with pytest.raises(UnreachableError):
+        retries(naps, BUDGET_SECONDS - 0.01)(failing(*(UnreachableError("503") for _ in range(9))))
+    assert sum(naps.taken) < 0.01
+    assert [seconds_for(left) for left in (120, 61, 59, 13, 1, -5)] == [60, 60, 59, 13, 12, 12]
 
 
 def width_after(*answers, load=0.1, own=0.5):

@@ -1,17 +1,25 @@
 """A connection of our own: it is kept, opened again when it was lost, and fails as httpx does."""
 
+import contextlib
 import socket
 import ssl
 import threading
+import time
 
 import httpx
 import pytest
 
+from immune_nb.auth.transport import QuietTransport
 from immune_nb.auth.wires import PIECES, Wire
+from immune_nb.errors import UnreachableError
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 WAIT = {"connect": 5.0, "read": 0.2, "write": 5.0, "pool": 5.0}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Drip(bytes):
+    """An answer that is sent a byte at a time, each in less than any patience."""
 
 
 class Server:
@@ -39,10 +47,17 @@ class Server:
                 line.settimeout(5)
                 for answer in answers:
                     if answer and line.recv(65536):
-                        line.sendall(answer)
+                        self._send(line, answer)
                 if answers[-1]:
                     self._over.wait(5)
             self.hung_up.release()
+
+    def _send(self, line, answer):
+        pieces = [answer[n : n + 1] for n in range(len(answer))] if isinstance(answer, Drip) else [answer]
+        with contextlib.suppress(OSError):  # when nobody listens any more
+            for piece in pieces:
+                line.sendall(piece)
+                self._over.wait(0.01 if isinstance(answer, Drip) else 0)
 
     def __enter__(self):
         self._thread.start()
@@ -184,3 +199,26 @@ def test_much_is_read_at_once(wire):
         sizes = [len(piece) for piece in response.iter_raw()]
     assert sum(sizes) == len(body)
     assert 2**16 < max(sizes) <= PIECES["http"]
+
+
+LONG_HEAD = OK.replace(b"OK", b"O" * 100 + b"K")
+LONG_BODY = OK.replace(b"2\r\n\r\nok", b"100\r\n\r\n" + b"x" * 100)
+
+
+@pytest.mark.parametrize("answer", [LONG_HEAD, LONG_BODY])
+def test_an_answer_that_drips_must_be_whole_in_time(answer):
+    """F12: a head or a body of more than a second, a byte at a time: half a second is no more; five are enough."""
+
+    def took(seconds):
+        transport, began = QuietTransport("http://127.0.0.1"), time.monotonic()
+        with Server([Drip(answer)]) as server:
+            request = httpx.Request("GET", server.url, extensions={"timeout": WAIT, "seconds": seconds})
+            try:
+                return transport.handle_request(request).status_code
+            except UnreachableError:
+                return time.monotonic() - began
+            finally:
+                transport.close()
+
+    assert 0.5 <= took(0.5) < 1
+    assert took(5.0) == 200

@@ -15,13 +15,13 @@ import httpx
 
 from immune_nb.errors import BadReplyError, UnreachableError
 
-__all__ = ["MAX_BODY", "read_body"]
+__all__ = ["MAX_BODY", "SECONDS", "read_body"]
 
 MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 kB
 MAX_RATIO = 200  # of decoded to sent bytes, beyond the first `FREE`; sensor data packs about 1:15
 FREE = 8 * 2**20
 PIECE = 2**18
-SECONDS = 60.0
+SECONDS = 60.0  # for an answer
 WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
@@ -62,7 +62,7 @@ def _timely(pieces: Iterable[bytes], clock: Callable[[], float], seconds: float)
     for piece in pieces:
         yield piece
         if clock() > ends:
-            raise UnreachableError(f"An answer was not whole after {seconds:g} s.")
+            raise UnreachableError(f"An answer was not whole after {seconds:.0f} s.")
 
 
 def _inflated(pieces: Iterable[bytes], wbits: int) -> Iterator[bytes]:

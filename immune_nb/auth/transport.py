@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Generator
@@ -19,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from immune_nb.auth.bodies import read_body
+from immune_nb.auth.bodies import SECONDS, read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.schemes import Scheme
@@ -50,6 +51,9 @@ def origin_of(url: httpx.URL | str) -> Origin:
 
 class QuietTransport(httpx.BaseTransport):
     """Connections to one origin. It reads every body whole, and its errors name no secret.
+
+    The extension ``seconds`` of a request says how long its answer may take, from the first byte sent to the last one
+    received; a minute where it is not there. (Behind a proxy only the body is timed.)
 
     Args:
         url: Any URL of the origin; says whether the environment's proxy applies (never to loopback).
@@ -82,9 +86,11 @@ class QuietTransport(httpx.BaseTransport):
     def _attempt(self, request: httpx.Request) -> httpx.Response | ImmuneError:
         if self._pid != os.getpid():
             return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
+        seconds = request.extensions.get("seconds", SECONDS)
+        request.extensions["until"] = until = time.monotonic() + seconds
         try:
             with self._lane() as lane:
-                return _read(lane.handle_request(request))
+                return _read(lane.handle_request(request), until)
         except (BadReplyError, UnreachableError) as error:
             return error.with_traceback(None)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
@@ -171,10 +177,10 @@ def _copy(request: httpx.Request) -> httpx.Request:
     )
 
 
-def _read(response: httpx.Response) -> httpx.Response:
+def _read(response: httpx.Response, until: float) -> httpx.Response:
     """The response with its body decoded and in memory, so that nothing can fail later."""
     try:
-        body = read_body(response)
+        body = read_body(response, seconds=until - time.monotonic())
     finally:
         response.close()
     kept = [(name, value) for name, value in response.headers.raw if name.lower() not in _ABOUT_THE_WIRE]

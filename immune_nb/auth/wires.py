@@ -6,6 +6,7 @@ and asks the network for 64 KiB at a time, each of which goes through all of the
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ Origin = tuple[str, str, int]
 
 class Wire(httpx.BaseTransport):
     """A connection, opened when it is needed, and again when it was lost. One request uses it at a time.
+
+    The extension ``until`` of a request says when its answer must be whole, in seconds of `time.monotonic`: a server
+    that sends a byte now and then would keep any timeout of httpx waiting for ever.
 
     Args:
         verify: Whom to trust.
@@ -91,7 +95,7 @@ class _Line:
         self._stream = stream
         self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
         self._since = time.monotonic()
-        self._patience: float | None = None
+        self._patience = self._until = math.inf
 
     def is_free(self, idle_seconds: float) -> bool:
         """Whether another request may go over it: the last is over, nothing more came, and not long has passed."""
@@ -101,7 +105,8 @@ class _Line:
 
     def ask(self, request: httpx.Request) -> None:
         """Send a request."""
-        self._patience = _timeout(request, "read")
+        self._patience = _timeout(request, "read") or math.inf
+        self._until = request.extensions.get("until", math.inf)
         seconds, say = _timeout(request, "write"), self._talk.send
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
         try:
@@ -125,7 +130,10 @@ class _Line:
 
     def _next(self) -> object:
         while (event := self._talk.next_event()) is h11.NEED_DATA:
-            data = self._stream.read(PIECES[self.origin[0]], self._patience)
+            seconds = min(self._patience, self._until - time.monotonic())
+            if seconds <= 0:
+                raise httpcore.ReadTimeout("The answer was not whole in time.")
+            data = self._stream.read(PIECES[self.origin[0]], None if seconds == math.inf else seconds)
             if not data and self._talk.their_state is h11.SEND_RESPONSE:
                 raise httpcore.RemoteProtocolError("The server hung up without an answer.")
             self._talk.receive_data(data)

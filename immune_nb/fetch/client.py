@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from immune_nb.errors import BadReplyError, NoCredentialsError, ServiceError, UnreachableError, quoted
-from immune_nb.fetch.limits import Gate, Halt, may_pass, retries
+from immune_nb.fetch.limits import BUDGET_SECONDS, Gate, Halt, may_pass, retries, seconds_for
 from immune_nb.fetch.lines import Lines
 from immune_nb.fetch.meters import Meter
 from immune_nb.fetch.refusals import failure
@@ -164,13 +164,16 @@ class Client:
         self, first: list[ServiceError], request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt
     ) -> Reply:
         """Repeat a request whose first attempt failed; what repeats is only made when it is needed."""
+        now = time.monotonic()
+        began = request.extensions.get("began", now)
 
         def attempt() -> Reply:
             if first:
                 raise first.pop()
+            request.extensions["seconds"] = seconds_for(began + BUDGET_SECONDS - time.monotonic())
             return self._once(request, check, halt)
 
-        reply: Reply = retries(lambda seconds: halt.nap(seconds, self._sleep))(attempt)
+        reply: Reply = retries(lambda seconds: halt.nap(seconds, self._sleep), now - began)(attempt)
         return reply
 
     @property
@@ -189,6 +192,7 @@ class Client:
 
     def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
         with self._gate.passage(halt):
+            request.extensions.setdefault("began", time.monotonic())
             response, headers = self._answered(request)
         where = f"{request.method} {request.url.path}"
         if not response.is_success:

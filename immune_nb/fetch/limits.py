@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC
+from functools import partial
 
 import tenacity
 
@@ -22,6 +23,7 @@ from immune_nb.errors import BadReplyError, RateLimitedError, UnreachableError
 
 __all__ = [
     "ATTEMPTS",
+    "ATTEMPT_SECONDS",
     "BUDGET_SECONDS",
     "Gate",
     "Halt",
@@ -32,12 +34,15 @@ __all__ = [
     "pause_asked",
     "reset_in",
     "retries",
+    "seconds_for",
 ]
 
 ATTEMPTS = 5  # after a fault
 ATTEMPTS_AT_NONSENSE = 3  # when an answer is cut short
 ATTEMPTS_WHEN_LIMITED = 20  # when the service says that it is too much now
-BUDGET_SECONDS = 120.0
+ATTEMPT_SECONDS = 60.0  # from the first byte sent to the last one received
+BUDGET_SECONDS = 120.0  # for all attempts and the waits between them
+GRACE_SECONDS = BUDGET_SECONDS / 10  # for the last attempt at least
 BREATH = 1.0  # seconds of a first pause after a 429 that names none
 EPOCH_MS = 1e11  # a reset beyond this, in seconds the year 5138, is in milliseconds
 EPOCH_S = 1e9  # one below this is a number of seconds from now
@@ -166,12 +171,17 @@ class Gate:
             return True
 
 
-def retries(sleep: Callable[[float], None] = time.sleep) -> tenacity.Retrying:
-    """Repeat a safe request while its failure may pass, within its attempts and `BUDGET_SECONDS`."""
+def retries(sleep: Callable[[float], None] = time.sleep, spent: float = 0.0) -> tenacity.Retrying:
+    """Repeat a safe request while its failure may pass, within its attempts and `BUDGET_SECONDS`.
+
+    Args:
+        sleep: Waits that many seconds.
+        spent: Seconds of the budget that are gone.
+    """
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(may_pass),
         wait=_wait,
-        stop=_is_enough,
+        stop=partial(_is_enough, spent),
         sleep=sleep,
         reraise=True,
     )
@@ -250,7 +260,12 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return _asked(state) or _backoff(state)  # told to wait 0 s, wait a little all the same
 
 
-def _is_enough(state: tenacity.RetryCallState) -> bool:
+def seconds_for(left: float) -> float:
+    """How long the next attempt may take, of what is left of the budget."""
+    return min(ATTEMPT_SECONDS, max(left, GRACE_SECONDS))
+
+
+def _is_enough(spent: float, state: tenacity.RetryCallState) -> bool:
     error = state.outcome.exception() if state.outcome else None
     match error:
         case RateLimitedError():
@@ -259,5 +274,5 @@ def _is_enough(state: tenacity.RetryCallState) -> bool:
             attempts = ATTEMPTS_AT_NONSENSE
         case _:
             attempts = ATTEMPTS
-    seconds = max(state.seconds_since_start or 0.0, state.idle_for) + state.upcoming_sleep
+    seconds = spent + max(state.seconds_since_start or 0.0, state.idle_for) + state.upcoming_sleep
     return state.attempt_number >= attempts or seconds >= BUDGET_SECONDS
