@@ -203,6 +203,14 @@ def test_other_redirects_are_refused(method, target):
     assert len(service.seen) <= 7
 
 
+def test_redirects_without_end_are_not_followed_to_it():
+    """F40: each of a hundred leads to another: an error after a few."""
+    made, service, _ = client(*(httpx.Response(302, headers={"Location": f"/v1/{n}"}) for n in range(100)))
+    with pytest.raises(errors.BadReplyError, match="not followed"):
+        made.send("GET", "/x")
+    assert len(service.seen) == 6
+
+
 def test_a_url_on_another_origin_is_refused_before_sending():
     """L34: a `next` link to elsewhere is not followed; one at home is."""
     made, service, _ = client(httpx.Response(200, json=[]))

@@ -222,3 +222,25 @@ def test_an_answer_that_drips_must_be_whole_in_time(answer):
 
     assert 0.5 <= took(0.5) < 1
     assert took(5.0) == 200
+
+
+def headers(number, value):
+    return b"".join(b"X-%d: %s\r\n" % (n, value) for n in range(number))
+
+
+@pytest.mark.parametrize("more", [headers(10_000, b"1" * 40), headers(1, b"1" * 2**20)])
+def test_a_head_without_measure_is_refused(more):
+    """F40: ten thousand headers, and a header of a megabyte, are an error; a thousand short ones are taken."""
+
+    def answered(more):
+        transport = QuietTransport("http://127.0.0.1")
+        with Server([OK.replace(b"OK\r\n", b"OK\r\n" + more)]) as server:
+            try:
+                request = httpx.Request("GET", server.url, extensions={"timeout": WAIT})
+                return len(transport.handle_request(request).headers)
+            finally:
+                transport.close()
+
+    with pytest.raises(UnreachableError, match="RemoteProtocolError"):
+        answered(more)
+    assert answered(headers(1_000, b"1")) > 1_000
