@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-__all__ = ["Tunnel", "tunnel"]
+__all__ = ["Tunnel", "certificates", "tunnel"]
 
 NAMES = ("api.example", "auth.example", "localhost")
 
@@ -41,23 +41,27 @@ class Tunnel:
     asked: list[tuple[str, str]] = field(default_factory=list)
 
 
-def certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """A CA of our own, and a server's context with a certificate by it for every name here."""
+def certificates(folder: Path, names: tuple[str, ...] = NAMES, *, ended: bool = False) -> tuple[Path, ssl.SSLContext]:
+    """A CA of our own, and a server's context with a certificate by it for some names, in force or no longer."""
     now, day = dt.datetime.now(dt.UTC), dt.timedelta(days=1)
+    ends = now - day / 2 if ended else now + day
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's CA")])
 
-    def signed(subject: x509.Name, public: Any, *extensions: x509.ExtensionType) -> x509.Certificate:
-        made = x509.CertificateBuilder(ca_name, subject, public, x509.random_serial_number(), now - day, now + day)
+    def signed(
+        subject: x509.Name, public: Any, until: dt.datetime, *extensions: x509.ExtensionType
+    ) -> x509.Certificate:
+        made = x509.CertificateBuilder(ca_name, subject, public, x509.random_serial_number(), now - day, until)
         for extension in extensions:
             made = made.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         return made.sign(ca_key, hashes.SHA256())
 
     identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
-    ca = signed(ca_name, ca_key.public_key(), x509.BasicConstraints(ca=True, path_length=0), identifier)
-    named = x509.SubjectAlternativeName([x509.DNSName(name) for name in NAMES])
+    ca = signed(ca_name, ca_key.public_key(), now + day, x509.BasicConstraints(ca=True, path_length=0), identifier)
+    named = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-    leaf = signed(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAMES[0])]), key.public_key(), named, issuer)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    leaf = signed(subject, key.public_key(), ends, named, issuer)
     plain = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     (folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
