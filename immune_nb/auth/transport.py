@@ -196,6 +196,13 @@ def _describe(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyEr
     return said
 
 
+UNKNOWN_CA = "If your company signs its own, point SSL_CERT_FILE at its CA bundle."
+CERTIFICATE_HINTS = {  # by OpenSSL's number of what is wrong
+    9: "Is this machine's clock right?",
+    10: "Is this machine's clock right? Else whoever runs the service has to renew it.",
+    62: "Is the address right?",
+    64: "Is the address right?",
+}
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -203,10 +210,11 @@ def _said_of(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyErr
     where = f"{url.scheme}://{url.netloc.decode()}{url.path}"
     kind = type(error).__name__
     match error:
-        case httpx.ConnectError() if _is_certificate_fault(error):
+        case httpx.ConnectError() if fault := _certificate_fault(error):
+            why = getattr(fault, "verify_message", "") or fault
             return UnreachableError(
-                f"{where}: the server's TLS certificate is not trusted: {quoted(error)}",
-                hint="If your company signs its own, point SSL_CERT_FILE at its CA bundle.",
+                f"{where}: the server's TLS certificate is not trusted: {quoted(why).rstrip('.')}.",
+                hint=CERTIFICATE_HINTS.get(getattr(fault, "verify_code", 0), UNKNOWN_CA),
                 transient=False,
             )
         case httpx.ConnectError():  # its text is the operating system's, and holds nothing of ours
@@ -220,9 +228,7 @@ def _said_of(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyErr
     return BadReplyError(f"{where}: the request or its answer is malformed ({kind}).")
 
 
-def _is_certificate_fault(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+def _certificate_fault(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
-    return False
+    return error
