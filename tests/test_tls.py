@@ -78,6 +78,7 @@ def plant():
     return Plant([BEGIN + n * SECOND for n in range(ROWS)], page=20)
 
 
+@pytest.mark.slow
 def test_a_long_list_comes_whole_over_tls(tmp_path, monkeypatch):
     """A hundred and fifty pages, side by side, each connection for several of them."""
     ca, context = certificates(tmp_path)

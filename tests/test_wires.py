@@ -205,6 +205,7 @@ LONG_HEAD = OK.replace(b"OK", b"O" * 100 + b"K")
 LONG_BODY = OK.replace(b"2\r\n\r\nok", b"100\r\n\r\n" + b"x" * 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [LONG_HEAD, LONG_BODY])
 def test_an_answer_that_drips_must_be_whole_in_time(answer):
     """F12: a head or a body of more than a second, a byte at a time: half a second is no more; five are enough."""
