@@ -145,7 +145,7 @@ def test_all_attempts_share_one_budget():
     with pytest.raises(UnreachableError):
         retries(naps, BUDGET_SECONDS - 0.01)(failing(*(UnreachableError("503") for _ in range(9))))
     assert sum(naps.taken) < 0.01
-    assert [seconds_for(left) for left in (120, 61, 59, 13, 1, -5)] == [60, 60, 59, 13, 12, 12]
+    assert [seconds_for(left) for left in (120, 61, 59, 13, 1, -5)] == [120, 61, 59, 13, 12, 12]
 
 
 def width_after(*answers, load=0.1, own=0.5):

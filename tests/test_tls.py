@@ -118,7 +118,7 @@ def test_a_certificate_that_does_not_hold_ends_it(tmp_path, monkeypatch, fault, 
     assert "verify=False" not in f"{caught.value} {caught.value.hint}"
 
 
-def test_plain_http_where_tls_is_meant_is_an_error(tmp_path):
+def test_plain_http_where_tls_is_meant_is_an_error():
     """F29: a server that does not speak TLS is no certificate fault; a port that is closed is none either."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

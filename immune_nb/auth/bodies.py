@@ -21,7 +21,7 @@ MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 
 MAX_RATIO = 200  # of decoded to sent bytes, beyond the first `FREE`; sensor data packs about 1:15
 FREE = 8 * 2**20
 PIECE = 2**18
-SECONDS = 60.0  # for an answer
+SECONDS = 60.0  # for an answer, from the first byte sent to the last one received
 WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 

@@ -24,13 +24,12 @@ from immune_nb.auth.bodies import SECONDS, read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.schemes import Scheme
-from immune_nb.auth.wires import Wire
+from immune_nb.auth.wires import PORTS, Origin, Wire
 from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
 __all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of", "proxy_for"]
 
-Origin = tuple[str, str, int]
 Transport = httpx.BaseTransport  # so that the floors above need not know the library
 
 
@@ -46,14 +45,14 @@ def proxy_for(url: str) -> str | None:
 def origin_of(url: httpx.URL | str) -> Origin:
     """Scheme, host and port of a URL, the default port written out."""
     url = httpx.URL(url)
-    return url.scheme, url.host.lower(), url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+    return url.scheme, url.host.lower(), url.port or PORTS.get(url.scheme, 0)
 
 
 class QuietTransport(httpx.BaseTransport):
     """Connections to one origin. It reads every body whole, and its errors name no secret.
 
-    The extension ``seconds`` of a request says how long its answer may take, from the first byte sent to the last one
-    received; a minute where it is not there. (Behind a proxy only the body is timed.)
+    An answer may take a minute, or less where the extension ``seconds`` of its request says so. (Behind a proxy only
+    the body is timed.)
 
     Args:
         url: Any URL of the origin; says whether the environment's proxy applies (never to loopback).
@@ -86,7 +85,7 @@ class QuietTransport(httpx.BaseTransport):
     def _attempt(self, request: httpx.Request) -> httpx.Response | ImmuneError:
         if self._pid != os.getpid():
             return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
-        seconds = request.extensions.get("seconds", SECONDS)
+        seconds = min(request.extensions.get("seconds", SECONDS), SECONDS)
         request.extensions["until"] = until = time.monotonic() + seconds
         try:
             with self._lane() as lane:

@@ -15,7 +15,7 @@ import h11
 import httpcore
 import httpx
 
-__all__ = ["Wire"]
+__all__ = ["PORTS", "Origin", "Wire"]
 
 # Bytes to ask the network for at once. A page of 1,000 readings is about 160 kB; TLS gives a record at most.
 PIECES = {"http": 2**18, "https": 2**14}

@@ -215,8 +215,8 @@ class Client:
         self._gate.heed(headers, response.status_code)
         return response, headers
 
-    def _request(self, method: str, url: httpx.URL, **body: Any) -> httpx.Request:
-        return httpx.Request(method, url, headers=self._headers, extensions=self._extensions, **body)
+    def _request(self, method: str, url: httpx.URL, **more: Any) -> httpx.Request:
+        return httpx.Request(method, url, headers=self._headers, **{"extensions": self._extensions} | more)
 
     def _follow(self, request: httpx.Request) -> httpx.Response:
         """Send, and follow redirects of a safe request within the origin.
@@ -231,7 +231,7 @@ class Client:
             target = _target(request, response)
             if request.method not in SAFE_METHODS or origin_of(target) != origin_of(self._base):
                 break
-            request = self._request(request.method, target)
+            request = self._request(request.method, target, extensions=request.extensions)
         raise BadReplyError(
             f"{where}: redirected to {quoted(target.host)}, which is not followed.", hint="Is base_url right?"
         )

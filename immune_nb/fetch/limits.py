@@ -23,7 +23,6 @@ from immune_nb.errors import BadReplyError, RateLimitedError, UnreachableError
 
 __all__ = [
     "ATTEMPTS",
-    "ATTEMPT_SECONDS",
     "BUDGET_SECONDS",
     "Gate",
     "Halt",
@@ -40,7 +39,6 @@ __all__ = [
 ATTEMPTS = 5  # after a fault
 ATTEMPTS_AT_NONSENSE = 3  # when an answer is cut short
 ATTEMPTS_WHEN_LIMITED = 20  # when the service says that it is too much now
-ATTEMPT_SECONDS = 60.0  # from the first byte sent to the last one received
 BUDGET_SECONDS = 120.0  # for all attempts and the waits between them
 GRACE_SECONDS = BUDGET_SECONDS / 10  # for the last attempt at least
 BREATH = 1.0  # seconds of a first pause after a 429 that names none
@@ -261,8 +259,8 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def seconds_for(left: float) -> float:
-    """How long the next attempt may take, of what is left of the budget."""
-    return min(ATTEMPT_SECONDS, max(left, GRACE_SECONDS))
+    """How long the next attempt may take at most, of what is left of the budget."""
+    return max(left, GRACE_SECONDS)
 
 
 def _is_enough(spent: float, state: tenacity.RetryCallState) -> bool:
