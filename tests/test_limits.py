@@ -182,9 +182,22 @@ def test_a_busy_process_asks_for_less_at_once_until_it_has_time_again():
     width = Width()
     for seconds, _ in queueing:
         width.note(seconds, refused=False, load=1.3)
-    for _ in range(6):
+    for _ in range(12):
         width.note(0.05, refused=False, load=0.1)
     assert width.now == 8
+
+
+def test_a_service_whose_answers_vary_is_no_busy_process():
+    """Answers of 3 to 40 ms from an uneven service keep eight under way, though each meets a busy moment of ours."""
+
+    def after(*loads):
+        width = Width()
+        for seconds, load in zip([0.003, 0.04, 0.01, 0.04, 0.01, 0.03] * 30, loads * 180, strict=False):
+            width.note(seconds, refused=False, load=load)
+        return width.now
+
+    assert after(0.9) == after(0.2, 1.6, 0.9) == 8
+    assert after(1.3) == 2
 
 
 def told(left, reset, status=200):

@@ -5,7 +5,8 @@ the calling thread only: it sets the `Halt` that every wait of the others heeds,
 end before it passes the interrupt on.
 
 The threads share no lock: they would wait for it, and for the interpreter's besides, longer than for the network.
-They share queues, whose every step is one of the interpreter's own, and the calling thread keeps the books.
+They share queues, whose every step is one of the interpreter's own. The calling thread keeps the books, and is woken
+only when there may be something to do for it: each time it is, a thread that was at work waits.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Crew(Generic[Errand]):
         self._tick = tick
         self._waiting: deque[Errand] = deque()
         self._tokens: SimpleQueue[str] = SimpleQueue()  # one for each that waits; "" sends a thread home
-        self._ledger: SimpleQueue[int] = SimpleQueue()  # by how much each errand done changes what is left
+        self._ledger: deque[int] = deque()  # by how much each errand done changes what is left
+        self._bell: SimpleQueue[None] = SimpleQueue()  # wakes the calling thread
         self._threads: dict[int, threading.Thread] = {}
         self._at_work: set[int] = set()  # their numbers
         self._fault: BaseException | None = None
@@ -91,9 +93,9 @@ class Crew(Generic[Errand]):
         while left and not self._halt.is_set():
             self._hire(left)
             with suppress(Empty):
-                left += self._ledger.get(timeout=TICK)
-                while True:
-                    left += self._ledger.get_nowait()
+                self._bell.get(timeout=TICK)
+            while self._ledger:
+                left += self._ledger.popleft()
             if time.monotonic() - told >= TICK:
                 self._tick()
                 told = time.monotonic()
@@ -128,7 +130,9 @@ class Crew(Generic[Errand]):
             self._waiting.extendleft(reversed(more))  # what follows comes first
             for _ in more:
                 self._tokens.put("errand")
-            self._ledger.put(len(more) - 1)
+            self._ledger.append(len(more) - 1)
+            if more or not self._waiting or self._width.now > len(self._at_work) or self._halt.is_set():
+                self._bell.put(None)
 
     def _dismiss(self) -> None:
         """See every thread end."""

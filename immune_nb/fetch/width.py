@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Width"]
 
-BUSY = 0.7  # of a CPU: a process that uses more has no time left to wait
+BUSY = 1.0  # of a CPU: a process that uses more is waited for, as its threads take turns at the interpreter
+LEVELLED = 8  # answers over which that is levelled: a single one may meet any moment
 WAITING = 0.15  # of a CPU: a thread that uses less leaves time for others, however busy the process
 LEAST_USEFUL = 2.0  # one is read while another is fetched
 
@@ -25,6 +26,7 @@ class Width:
         self._start = self._polite = self._useful = float(start)
         self._most = float(most)
         self._quickest = float("inf")
+        self._load = BUSY
 
     @property
     def now(self) -> int:
@@ -42,7 +44,8 @@ class Width:
         """
         self._quickest = min(self._quickest, seconds)
         is_quick, is_slow = seconds < 1.5 * self._quickest, seconds > 3 * self._quickest
-        if load < BUSY or (is_quick and own < WAITING):
+        self._load += (load - self._load) / LEVELLED
+        if self._load < BUSY or (is_quick and own < WAITING):
             self._useful = min(self._most, self._useful + 1)
         elif is_slow:
             self._useful = max(LEAST_USEFUL, self._useful / 2)
