@@ -7,12 +7,12 @@ import ssl
 
 import httpx
 import pytest
+from test_wires import Server
 
-from immune_nb.auth import wires
 from immune_nb.auth.schemes import ApiKey, Bearer
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, TokenKeeper
-from immune_nb.auth.transport import CredentialTransport, QuietTransport, origin_of
+from immune_nb.auth.transport import CredentialTransport, QuietTransport, origin_of, proxy_for
 from immune_nb.errors import BadReplyError, NoCredentialsError, UnreachableError
 from immune_nb.profiles import KeyPlace
 
@@ -213,17 +213,31 @@ def test_nothing_that_signs_pickles(thing):
         pickle.dumps(thing)
 
 
-def test_loopback_goes_through_no_proxy(monkeypatch):
-    """L37: the environment's proxy applies to the world and not to this machine."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
-    monkeypatch.delenv("NO_PROXY", raising=False)
+@pytest.mark.parametrize(
+    ("url", "named", "apart", "proxy"),
+    [
+        (HOME, "http://proxy.example:3128", "", "http://proxy.example:3128"),
+        (HOME, "proxy.example:3128", "", "http://proxy.example:3128"),
+        (HOME, "http://proxy.example:3128", "api.example", None),
+        ("http://127.0.0.1:80/v1", "http://proxy.example:3128", "", None),
+    ],
+)
+def test_loopback_goes_through_no_proxy(url, named, apart, proxy, monkeypatch):
+    """L37: the environment's proxy applies to the world and not to this machine, and needs no scheme."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, named)
+    monkeypatch.setenv("NO_PROXY", apart)
+    assert proxy_for(url) == proxy
 
-    def lane(url):
-        with QuietTransport(url)._lane() as lane:
-            return type(lane)
 
-    assert lane("http://127.0.0.1:80/v1") is wires.Wire
-    assert lane(HOME) is httpx.HTTPTransport
-    monkeypatch.setenv("NO_PROXY", "api.example")
-    assert lane(HOME) is wires.Wire
+@pytest.mark.parametrize(("status", "is_final"), [(407, True), (403, True), (503, False)])
+def test_a_proxy_that_refuses_is_named_and_its_password_is_not(status, is_final, monkeypatch):
+    """What a proxy forbids stays forbidden, what only fails may pass; either way the service has heard nothing."""
+    with Server([b"HTTP/1.1 %d Not so\r\nContent-Length: 0\r\n\r\n" % status]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", f"//me:{CANARY}@"))
+        monkeypatch.setenv("NO_PROXY", "")
+        with pytest.raises(UnreachableError, match=f"{proxy.url[7:]} says {status} Not so") as caught:
+            QuietTransport(HOME).handle_request(httpx.Request("GET", HOME))
+    assert CANARY not in f"{caught.value!r} {caught.value}"
+    assert ("HTTPS_PROXY" in str(caught.value)) == is_final == (not caught.value.transient)
+    assert not caught.value.reached

@@ -28,6 +28,7 @@ class Server:
     Attributes:
         lines: How many connections there were.
         hung_up: Released for each that was closed.
+        heard: The requests, as they came.
     """
 
     def __init__(self, *scripts):
@@ -38,6 +39,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self._listens.getsockname()[1]}"
         self.lines = 0
         self.hung_up = threading.Semaphore(0)
+        self.heard = []
         self._thread = threading.Thread(target=self._serve)
 
     def _serve(self):
@@ -46,7 +48,8 @@ class Server:
                 self.lines += 1
                 line.settimeout(5)
                 for answer in answers:
-                    if answer and line.recv(65536):
+                    if answer and (heard := line.recv(65536)):
+                        self.heard.append(heard.decode("latin-1"))
                         self._send(line, answer)
                 if answers[-1]:
                     self._over.wait(5)
@@ -184,6 +187,57 @@ def test_nobody_there_is_a_connect_error_and_no_tls_is_one_too(wire):
         ask(wire, server.url.replace("http:", "https:"))
 
 
+GO = b"HTTP/1.1 200 Connection established\r\n\r\n"
+NO = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextlib.contextmanager
+def through(server, name=""):
+    """A wire through a proxy."""
+    made = Wire(TRUST, 30, httpx.URL(server.url.replace("//", f"//{name}")))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("host", ["api.example", "[::1]"])
+def test_a_proxy_is_asked_once_for_a_tunnel_and_told_its_own_password_only(host):
+    """RFC 9110 9.3.6: all requests go through one tunnel, and none of them carries what the proxy asked for."""
+    with Server([GO, OK, OK]) as proxy, through(proxy, "ann:p%40ss@") as wire:
+        assert [ask(wire, f"http://{host}/x") for _ in range(2)] == [b"ok"] * 2
+    first, *others = proxy.heard
+    assert first.startswith(f"CONNECT {host}:80 HTTP/1.1\r\nHost: {host}:80\r\n")
+    assert first.endswith("Proxy-Authorization: Basic YW5uOnBAc3M=\r\n\r\n")
+    assert [line.partition("\r\n")[0] for line in others] == ["GET /x HTTP/1.1"] * 2
+    assert "Proxy" not in "".join(others)
+
+
+@pytest.mark.parametrize(
+    ("answers", "error", "said"),
+    [
+        ([NO], httpx.ProxyError, r"the proxy 127.0.0.1:\d+ says 407 Proxy Authentication Required"),
+        ([NO.replace(b"407", b"504")], httpx.ConnectError, "says 504"),
+        ([b"nonsense\r\n\r\n"], httpx.RemoteProtocolError, None),
+        ([b""], (httpx.RemoteProtocolError, httpx.ReadError), None),
+        ([GO, b""], (httpx.RemoteProtocolError, httpx.ReadError), None),
+    ],
+)
+def test_a_proxy_that_lets_nothing_through_is_named(answers, error, said):
+    """What it says is told, its connection is closed, and the next request tries again."""
+    with Server([*answers, b""], [GO, OK]) as proxy, through(proxy) as wire:
+        with pytest.raises(error, match=said):
+            ask(wire, "http://api.example/x")
+        assert proxy.hung_up.acquire(timeout=5)
+        assert ask(wire, "http://api.example/x") == b"ok"
+
+
+def test_a_proxy_that_is_not_there_is_named_too():
+    """Not the service's address is wrong, but the proxy's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = httpx.URL(f"http://127.0.0.1:{server.getsockname()[1]}")
+    with pytest.raises(httpx.ConnectError, match=rf"the proxy 127.0.0.1:{url.port}: "):
+        ask(Wire(TRUST, 30, url), "https://api.example/x")
+
+
 def test_only_http_is_spoken(wire):
     """Any other scheme is refused before anything is opened."""
     with pytest.raises(httpx.UnsupportedProtocol):
@@ -206,14 +260,27 @@ LONG_BODY = OK.replace(b"2\r\n\r\nok", b"100\r\n\r\n" + b"x" * 100)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answer", [LONG_HEAD, LONG_BODY])
-def test_an_answer_that_drips_must_be_whole_in_time(answer):
-    """F12: a head or a body of more than a second, a byte at a time: half a second is no more; five are enough."""
+@pytest.mark.parametrize(
+    ("url", "answers"),
+    [
+        ("http://127.0.0.1", [LONG_HEAD]),
+        ("http://127.0.0.1", [LONG_BODY]),
+        ("http://api.example", [GO, LONG_HEAD]),
+        ("http://api.example", [GO.replace(b"t", b"t" * 50), OK]),
+    ],
+)
+def test_an_answer_that_drips_must_be_whole_in_time(url, answers, monkeypatch):
+    """F12: a head or a body of more than a second, a byte at a time, from a service, one behind a proxy, the proxy
+    itself: half a second is no more; five are enough."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
 
     def took(seconds):
-        transport, began = QuietTransport("http://127.0.0.1"), time.monotonic()
-        with Server([Drip(answer)]) as server:
-            request = httpx.Request("GET", server.url, extensions={"timeout": WAIT, "seconds": seconds})
+        with Server([answer if answer == GO else Drip(answer) for answer in answers]) as server:
+            monkeypatch.setenv("HTTP_PROXY", server.url)
+            transport, began = QuietTransport(url), time.monotonic()
+            address = server.url if "127" in url else url
+            request = httpx.Request("GET", address, extensions={"timeout": WAIT, "seconds": seconds})
             try:
                 return transport.handle_request(request).status_code
             except UnreachableError:

@@ -39,7 +39,8 @@ def proxy_for(url: str) -> str | None:
     if is_loopback(parts.host) or proxy_bypass(parts.host):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    named = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{named}" if named and "://" not in named else named
 
 
 def origin_of(url: httpx.URL | str) -> Origin:
@@ -51,8 +52,8 @@ def origin_of(url: httpx.URL | str) -> Origin:
 class QuietTransport(httpx.BaseTransport):
     """Connections to one origin. It reads every body whole, and its errors name no secret.
 
-    An answer may take a minute, or less where the extension ``seconds`` of its request says so. (Behind a proxy only
-    the body is timed.)
+    An answer may take a minute, or less where the extension ``seconds`` of its request says so. (Behind a SOCKS proxy
+    only the body is timed.)
 
     Args:
         url: Any URL of the origin; says whether the environment's proxy applies (never to loopback).
@@ -149,8 +150,9 @@ def _maker(url: str) -> Callable[[], httpx.BaseTransport]:
     """What makes transports of one connection, which share whom they trust."""
     # Plain http needs no certificates, and loading them takes longer than a request. This context trusts nobody.
     verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if httpx.URL(url).scheme == "http" else _trust()
-    if not (proxy := proxy_for(url)):
-        return partial(Wire, verify, IDLE_SECONDS)
+    proxy = proxy_for(url)
+    if proxy is None or proxy.startswith(tuple(PORTS)):
+        return partial(Wire, verify, IDLE_SECONDS, None if proxy is None else httpx.URL(proxy))
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_SECONDS)
     return partial(httpx.HTTPTransport, verify=verify, proxy=proxy, limits=limits)
 
@@ -202,7 +204,14 @@ CERTIFICATE_HINTS = {  # by OpenSSL's number of what is wrong
     62: "Is the address right?",
     64: "Is the address right?",
 }
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+PROXY_HINT = "HTTPS_PROXY names it: with user and password, where it wants them? NO_PROXY leads past it."
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 
 
 def _said_of(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyError:
@@ -216,8 +225,10 @@ def _said_of(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyErr
                 hint=CERTIFICATE_HINTS.get(getattr(fault, "verify_code", 0), UNKNOWN_CA),
                 transient=False,
             )
-        case httpx.ConnectError():  # its text is the operating system's, and holds nothing of ours
-            return UnreachableError(f"{where}: cannot connect: {quoted(error)}.", hint="Is the address right?")
+        case httpx.ConnectError() | httpx.ProxyError():  # its text is the operating system's, or names the proxy
+            no = isinstance(error, httpx.ProxyError)
+            hint = PROXY_HINT if no else "Is the address right?"
+            return UnreachableError(f"{where}: cannot connect: {quoted(error)}.", hint=hint, transient=not no)
         case httpx.TimeoutException():
             return UnreachableError(f"{where}: no answer in time ({kind}).")
         case httpx.DecodingError():

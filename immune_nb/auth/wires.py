@@ -6,6 +6,7 @@ and asks the network for 64 KiB at a time, each of which goes through all of the
 
 from __future__ import annotations
 
+import base64
 import math
 import ssl
 import time
@@ -21,7 +22,13 @@ __all__ = ["PORTS", "Origin", "Wire"]
 PIECES = {"http": 2**18, "https": 2**14}
 LONGEST_HEAD = 100 * 1024  # bytes
 PORTS = {"http": 80, "https": 443}
-FAULTS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, h11.ProtocolError)
+FAULTS = (
+    httpcore.NetworkError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.ProtocolError,
+    h11.ProtocolError,
+)
 Origin = tuple[str, str, int]
 
 
@@ -34,12 +41,14 @@ class Wire(httpx.BaseTransport):
     Args:
         verify: Whom to trust.
         idle_seconds: How long it is kept when nothing goes over it.
+        proxy: What it goes through, in a tunnel (RFC 9110 9.3.6); name and password in it are the proxy's.
     """
 
-    def __init__(self, verify: ssl.SSLContext, idle_seconds: float) -> None:
+    def __init__(self, verify: ssl.SSLContext, idle_seconds: float, proxy: httpx.URL | None = None) -> None:
         verify.set_alpn_protocols(["http/1.1"])
         self._verify = verify
         self._idle_seconds = idle_seconds
+        self._proxy = proxy
         self._line: _Line | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -52,7 +61,7 @@ class Wire(httpx.BaseTransport):
         if url.scheme not in PORTS:
             raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https.")
         try:
-            line = self._to((url.scheme, url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]), request)
+            line = self._to(_origin(url), request)
             line.ask(request)
             head = line.head()
         except BaseException as error:
@@ -70,16 +79,41 @@ class Wire(httpx.BaseTransport):
         return self._line
 
     def _open(self, origin: Origin, request: httpx.Request) -> httpcore.NetworkStream:
-        """A new connection; `trace` of the request is told, as httpcore would."""
-        scheme, host, port = origin
-        seconds = _timeout(request, "connect")
-        tell = request.extensions.get("trace") or (lambda *_: None)
-        stream = httpcore.SyncBackend().connect_tcp(host, port, seconds)
-        tell("connection.connect_tcp.complete", {"return_value": stream})
-        if scheme == "https":
-            stream = stream.start_tls(self._verify, host, seconds)
-            tell("connection.start_tls.complete", {"return_value": stream})
-        return stream
+        """A new connection, through the proxy where there is one."""
+        if not self._proxy:
+            return self._encrypted(self._reached(origin, request), origin, request)
+        proxy = _origin(self._proxy)
+        try:
+            stream = self._encrypted(self._reached(proxy, request), proxy, request)
+        except httpcore.ConnectError as error:
+            raise httpcore.ConnectError(f"the proxy {_named(proxy)}: {error}") from error
+        self._tunnel(_Line(proxy, stream), origin, request)
+        return self._encrypted(stream, origin, request)
+
+    def _reached(self, origin: Origin, request: httpx.Request) -> httpcore.NetworkStream:
+        stream = httpcore.SyncBackend().connect_tcp(origin[1], origin[2], _timeout(request, "connect"))
+        return _told(request, "connect_tcp", stream)
+
+    def _encrypted(
+        self, stream: httpcore.NetworkStream, origin: Origin, request: httpx.Request
+    ) -> httpcore.NetworkStream:
+        if origin[0] != "https":
+            return stream
+        return _told(request, "start_tls", stream.start_tls(self._verify, origin[1], _timeout(request, "connect")))
+
+    def _tunnel(self, line: _Line, origin: Origin, request: httpx.Request) -> None:
+        """Ask the proxy to pass on what follows."""
+        target = _named(origin)
+        headers = {"Host": target}
+        if self._proxy and self._proxy.userinfo:
+            known = base64.b64encode(f"{self._proxy.username}:{self._proxy.password}".encode()).decode()
+            headers["Proxy-Authorization"] = f"Basic {known}"
+        try:
+            line.ask(httpx.Request("CONNECT", "http://proxy", headers=headers, extensions=request.extensions), target)
+            _expect_a_tunnel(line.head(), line.origin)
+        except BaseException:
+            line.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
@@ -103,12 +137,13 @@ class _Line:
             return False
         return not self._talk.trailing_data[0] and not self._stream.get_extra_info("is_readable")
 
-    def ask(self, request: httpx.Request) -> None:
-        """Send a request."""
+    def ask(self, request: httpx.Request, target: bytes | str | None = None) -> None:
+        """Send a request; `target` where that is not its URL's path and query."""
         self._patience = _timeout(request, "read") or math.inf
         self._until = request.extensions.get("until", math.inf)
         seconds, say = _timeout(request, "write"), self._talk.send
-        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        target = target or request.url.raw_path
+        head = h11.Request(method=request.method, target=target, headers=request.headers.raw)
         try:
             self._stream.write(say(head) or b"", seconds)
             for piece in request.stream:  # type: ignore[union-attr]
@@ -165,6 +200,29 @@ class _Body(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._line.end()
+
+
+def _origin(url: httpx.URL) -> Origin:
+    return url.scheme, url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
+
+
+def _named(origin: Origin) -> str:
+    """Host and port, as a proxy and a person are told."""
+    return f"[{origin[1]}]:{origin[2]}" if ":" in origin[1] else f"{origin[1]}:{origin[2]}"
+
+
+def _expect_a_tunnel(head: h11.Response, proxy: Origin) -> None:
+    """Raise where the proxy says no: a `ProxyError` where it would say so again."""
+    if not 200 <= head.status_code < 300:  # noqa: PLR2004
+        fault = httpcore.ProxyError if head.status_code < 500 else httpcore.ConnectError  # noqa: PLR2004
+        raise fault(f"the proxy {_named(proxy)} says {head.status_code} {head.reason.decode('latin-1')}")
+
+
+def _told(request: httpx.Request, step: str, stream: httpcore.NetworkStream) -> httpcore.NetworkStream:
+    """The stream, after `trace` of the request was told of it, as httpcore would."""
+    if trace := request.extensions.get("trace"):
+        trace(f"connection.{step}.complete", {"return_value": stream})
+    return stream
 
 
 def _timeout(request: httpx.Request, kind: str) -> float | None:
