@@ -280,7 +280,8 @@ def _cut(frame: pd.DataFrame, limit: int | None) -> tuple[pd.DataFrame, bool]:
 
 def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop], folder: str = "") -> IncompleteError:
     cause = next((crop.error for crop in crops if crop.error), None)
-    of = f" of {receipt.reported_total:,}" if receipt.reported_total is not None else ""
+    total = receipt.reported_total
+    of = f" of {total:,}" if total is not None and total > receipt.rows else ""
     why = cause.message.rstrip(".") if cause else receipt.stopped_by
     error = IncompleteError(
         f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {why}.",

@@ -61,6 +61,7 @@ class PendingLogin:
         del env, environ, client_secret  # a traceback would show them
         self.profile = where
         self.method = method
+        self._secret = secret
         self._client = OAuthClient(where, name, secret)
         self._sign_in = (
             DeviceSignIn(self._client) if method == "device" else BrowserSignIn(self._client, listens=listens)
@@ -114,5 +115,11 @@ class PendingLogin:
     def _session(self, token: Token) -> Session:
         self._sign_in.cancel()
         token = token if token.account else replace(token, account=self._client.account_of(token))
-        who = Credentials(self.method, token=token, client_id=self._client.client_id, sign_in=self.method)
+        who = Credentials(
+            self.method,
+            token=token,
+            client_id=self._client.client_id,
+            client_secret=self._secret,
+            sign_in=self.method,
+        )
         return Session(self.profile, who, client=self._client)

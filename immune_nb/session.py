@@ -170,7 +170,9 @@ class Session(Outlook, Writes):
             ConfigError: It cannot be kept.
         """
         login, who = self._login, self._login.credentials
-        token = login.keeper.token if login.keeper and not who.client_secret else who.token
+        token = (
+            login.keeper.token if login.keeper and who.token else None
+        )  # one a client gets for itself, it gets again
         record = keep.Record("", who.key, token, who.client_id, who.client_secret, who.sign_in)
         place = keep.remember(self.profile, record)
         self._open = login.remembered(self.profile)

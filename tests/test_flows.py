@@ -134,11 +134,22 @@ def test_logout_revokes_at_the_server(sandbox, profile, ada):
     assert httpx.post(sandbox.token_url, data=form, trust_env=False).status_code == 400
 
 
-def test_a_remembered_sign_in_comes_back_without_a_person(sandbox, profile, ada, monkeypatch, tmp_path):
-    """The next kernel renews by itself, and the rotated refresh token is kept for the one after."""
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """Where logins are kept: in files of this test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    first = signed_in(PendingLogin(profile), ada)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("kind", ["public", "confidential"])
+def test_a_remembered_sign_in_comes_back_without_a_person(sandbox, profile, ada, kind):
+    """The next kernel renews by itself, and the rotated refresh token is kept for the one after; so is the secret of a
+    client, without which the server neither renews nor revokes."""
+    secret = {"client_id": sandbox.client_id, "client_secret": sandbox.client_secret}
+    client = secret if kind == "confidential" else {}
+    first = signed_in(PendingLogin(profile, **client), ada)
+    first.renew()
     first.remember()
     first.close()
     for _ in range(3):

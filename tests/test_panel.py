@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import httpx
 import ipywidgets
@@ -249,6 +251,17 @@ def test_a_pasted_address_logs_in_and_is_taken_out_of_its_message(panel, desk, p
     assert desk.waiting.wait(30)
     panel.settle()
     assert desk.session().status().method == "browser sign-in"
+
+
+def test_a_second_sign_in_takes_the_registered_port_from_the_first(sandbox, desk):
+    """A closed tab, and once more: the port of the redirect URI is the one that the first still listened at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}/callback"
+    client = {"client_id": sandbox.public_client_id, "redirect_uri": uri}
+    desk.define({"base_url": sandbox.base_url, "issuer": sandbox.issuer, **client})
+    first, second = (desk.sign_in(Attempt("custom", method="browser"), lambda: None) for _ in range(2))
+    assert first.wait(5)
+    assert uri in unquote(second.pending.url)
 
 
 def test_no_widget_state_holds_what_only_one_login_may_know(panel, desk, person):

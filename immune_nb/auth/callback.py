@@ -167,7 +167,7 @@ def _listeners(hosts: tuple[str, ...], port: int, listen: Callable[[tuple[str, i
                 server.server_close()
             continue
         return servers
-    raise ConfigError(f"Port {port} is taken.", hint="Free it, or paste the address instead.")
+    raise ConfigError(f"Port {port} is taken.", hint="Something else listens there: end it, or use another method.")
 
 
 def _listener(host: str, port: int, listen: Callable[[tuple[str, int]], _Server]) -> list[_Server]:
@@ -181,7 +181,8 @@ def _listener(host: str, port: int, listen: Callable[[tuple[str, int]], _Server]
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    allow_reuse_address = False  # nobody may share the port
+    # Nobody may share the port, which on Windows this would allow; elsewhere it takes one that was closed just now.
+    allow_reuse_address = os.name == "posix"
     allow_reuse_port = False
 
     def __init__(self, address: tuple[str, int], callback: Callback, path: str) -> None:

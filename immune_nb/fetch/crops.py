@@ -148,8 +148,8 @@ class Crop:
         self.parts[float("-inf") if window.start is None else float(window.start), self.pages] = kept.part
         self.outside += kept.outside
         self.overlap += kept.overlap
-        if counts and page.total is not None:
-            self.totals.append(page.total)
+        if counts and page.total is not None and (page.sheet.rows or not self.totals):
+            self.totals.append(page.total)  # an empty page behind others counts what it found, if anything
 
     def _note(self, page: Page, turn: Turn) -> None:
         about, way = page.sheet.about, turn.way

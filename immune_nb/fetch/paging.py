@@ -67,6 +67,8 @@ class Trail:
     @property
     def counts_all(self) -> bool:
         """Whether a stated total counts what the question asks for: not where it asks for a part of a list."""
+        if self.stated and self.stated.kind == "none":
+            return False  # one answer is all that is wanted
         return not any(plain(name) in POSITIONS | SHARES for name, _ in self.start.pairs)
 
     def otherwise(self) -> Trail | None:
@@ -132,7 +134,7 @@ def onward(page: Page, trail: Trail) -> Turn:
     except StrayLinkError as stray:
         return Turn(None, str(stray), not again, here.way, page.signs.fault)
     new = tuple(option for option in found if option.step.name not in here.seen)
-    promise = _promise(stand)
+    promise = _promise(stand, found)
     is_met = page.total is not None and here.counts_all and here.rows >= page.total
     is_behind = (again and trail.is_hopeful) or (not page.sheet.rows and (promise == "end" or is_met))
     if not new or here.idle >= PATIENCE or (is_behind and (is_met or new[0].way.kind in COUNTED)):
@@ -157,17 +159,22 @@ def _is_wrong(page: Page, asked: Option, *, again: bool) -> bool:
     """Whether a page is not the one that was asked for, so that the way was guessed wrong."""
     if asked.way.kind in LINKS:
         return False  # which says itself what to ask
-    if again or not page.sheet.rows:
-        return again or (not asked.way.is_sure and asked.expects is None)
+    if again or not (page.sheet.rows or asked.way.is_sure or asked.expects is not None):
+        return True
     stated = page.signs.number(PAGE_NUMBERS if asked.way.kind == "page number" else OFFSETS)
     return None not in (asked.expects, stated) and stated != asked.expects
 
 
-def _promise(stand: Stand) -> str:
+def _promise(stand: Stand, found: Sequence[Option]) -> str:
     """What to say of a list that goes on and cannot be followed; ``end`` where nothing but a count says so."""
     signs = stand.page.signs
-    more, token = signs.more, signs.token
+    more = signs.more
     if more and more.value and plain(more.name) in CUTS:
         return f"the service says {quoted(more.name, 40)}"
-    promised = more.value if more else token or (stand.page.total is None and goes_on(stand))
+    if more:
+        promised = more.value
+    elif stand.way and stand.way.kind in LINKS:
+        promised = found
+    else:
+        promised = signs.token or (stand.page.total is None and goes_on(stand))
     return NOT_UNDERSTOOD if promised else "end"

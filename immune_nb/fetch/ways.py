@@ -49,6 +49,8 @@ def options(stand: Stand) -> list[Option]:
         return []
     if stand.way and stand.way.kind in COUNTED:
         return list(_counted(stand, stand.way)) if goes_on(stand) else []
+    if stand.way and stand.way.kind in LINKS:
+        return list(_links(stand))  # what else the last page holds is no way on
     ways: Sequence[Callable[[Stand], Iterator[Option]]] = (_links, _tokens, _numbers, _offsets, _guesses)
     return next((found for way in ways if (found := list(way(stand)))), [])
 
@@ -87,9 +89,15 @@ def _tokens(stand: Stand) -> Iterator[Option]:
     else:
         skips = value == stand.rows  # a number that says how many records to skip
         known = sorted(TOKENS[plain(token.name)], key=lambda name: skips and name not in OFFSET_PARAMS)
-        params = stand.first_of([*known, token.name])
+        own = [name for name in stand.given if plain(name) in POSITIONS and _follows(value, stand.given[name])]
+        params = stand.first_of([*own, *known, token.name])
     for param in params:
         yield Option(Way(f"token {quoted(token.name, 40)}", param), stand.asking(param, value))
+
+
+def _follows(value: object, given: str) -> bool:
+    """Whether a token is the number of the page after the one that was asked for."""
+    return given.isdecimal() and str(value) == str(int(given) + 1)
 
 
 def _numbers(stand: Stand) -> Iterator[Option]:

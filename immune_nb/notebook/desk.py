@@ -176,13 +176,13 @@ class Desk:
             self.start_sandbox()
         profile = self.profile(attempt.profile)
         own_client = attempt.client_id in ("", client_of(profile))  # then its secret may be in the environment, too
+        self.cancel()  # first: it may hold the port of the registered redirect URI
         pending = PendingLogin(
             profile if attempt.scopes is None else replace(profile, scopes=attempt.scopes),
             str(attempt.method),
             client_id=None if own_client else attempt.client_id,
             client_secret=attempt.secret,
         )
-        self.cancel()
         self.waiting, self._underway = Waiting(pending, tell), attempt
         return self.waiting
 

@@ -1,0 +1,87 @@
+"""How the next page is asked for, where the answer leaves that open: a wrong guess is noticed, and no row is lost."""
+
+from __future__ import annotations
+
+import pytest
+from test_pages import ROWS, Asking, Crop, reply
+
+from immune_nb.errors import QueryError
+from immune_nb.fetch.crops import Listing
+from immune_nb.fetch.harvest import Harvest
+from immune_nb.frames.schemas import ANY
+from immune_nb.hints import Hints
+
+
+def harvest(ask, path="/list", params=None, paging="", **how):
+    listing = Listing(path, params or {}, ANY, hints=Hints.parse("", paging), **how)
+    return Crop(Harvest(Asking(ask), [listing]).reap()[0])
+
+
+class Service:
+    """A list of 250 records; what it does with a parameter that it does not know, it says.
+
+    Args:
+        unknown: ``filter`` finds nothing by it, ``refuse`` answers 422, ``ignore`` passes it over.
+        known: Its parameters.
+        page: Makes an answer of the parameters it knows.
+    """
+
+    def __init__(self, page, *known, unknown="filter"):
+        self.page, self.known, self.unknown = page, known, unknown
+        self.asked = []
+
+    def __call__(self, path, params):
+        inline = dict(pair.split("=") for pair in path.partition("?")[2].split("&") if pair)
+        given = {**inline, **params}
+        self.asked.append(given)
+        if strange := given.keys() - set(self.known):
+            if self.unknown == "refuse":
+                raise QueryError(f"{strange} unknown parameter", hint="", status=422)
+            if self.unknown == "filter":
+                return reply(self.page({}, []))
+        return reply(self.page(given, ROWS))
+
+
+def feathers(given, rows):
+    skip, limit = int(given.get("$skip", 0)), min(int(given.get("$limit", 50)), 100)
+    return {"total": len(rows), "limit": limit, "skip": skip, "data": rows[skip : skip + limit]}
+
+
+@pytest.mark.parametrize(
+    ("path", "rows"), [("/list", ROWS), ("/list?$limit=20", ROWS), ("/list?$skip=30", ROWS[30:])]
+)
+def test_an_empty_page_that_contradicts_what_was_asked_is_not_the_end(path, rows):
+    """Feathers takes `skip` for a filter, finds nothing and says that it skipped none: it is asked with `$skip`."""
+    crop = harvest(Service(feathers, "$skip", "$limit"), path)
+    assert (crop.records, crop.stopped_by) == (rows, "end")
+
+
+def numbered(given, rows):
+    page, size = int(given.get("_page", 1)), 10
+    left = rows[page * size - size : page * size]
+    return {"prev": page - 1 or None, "next": page + 1 if page * size < len(rows) else None, "data": left}
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_token_that_counts_on_goes_back_where_the_count_came_from(first):
+    """json-server 1: after `_page=3` and `next: 4`, `_page=4`; `cursor` would be a filter that finds nothing."""
+    crop = harvest(Service(numbered, "_page"), "/list", {"_page": str(first)})
+    assert (crop.records, crop.stopped_by) == (ROWS[first * 10 - 10 :], "end")
+
+
+def linked(given, rows):
+    at = int(given.get("cursor", 0))
+    page = {"data": rows[at : at + 100], "meta": {"cursor": str(at)}, "links": {}}
+    return page | ({"links": {"next": f"/v1/list?cursor={at + 100}"}} if page["data"] else {})
+
+
+def test_a_list_that_pages_by_links_ends_with_them():
+    """nestjs-paginate: the last page is empty, has no link, and repeats the cursor that it was asked with."""
+    crop = harvest(Service(linked, "cursor"), "/list")
+    assert (crop.records, crop.stopped_by) == (ROWS, "end")
+
+
+def test_one_answer_that_a_person_asks_for_is_whole():
+    """`--paging none`: whatever the service counts."""
+    crop = harvest(Service(feathers, "$skip", "$limit"), "/list", paging="none")
+    assert (len(crop.records), crop.stopped_by, crop.totals) == (50, "end", [])
