@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pytest
 from test_pages import ROWS, Asking, Crop, reply
 
@@ -31,8 +33,7 @@ class Service:
         self.asked = []
 
     def __call__(self, path, params):
-        inline = dict(pair.split("=") for pair in path.partition("?")[2].split("&") if pair)
-        given = {**inline, **params}
+        given = {**dict(parse_qsl(path.partition("?")[2])), **params}
         self.asked.append(given)
         if strange := given.keys() - set(self.known):
             if self.unknown == "refuse":
@@ -85,3 +86,52 @@ def test_one_answer_that_a_person_asks_for_is_whole():
     """`--paging none`: whatever the service counts."""
     crop = harvest(Service(feathers, "$skip", "$limit"), "/list", paging="none")
     assert (len(crop.records), crop.stopped_by, crop.totals) == (50, "end", [])
+
+
+def capped(given, rows):
+    """The documented contract, but for pages of at most 100."""
+    if int(given.get("limit", 50)) > 100:
+        raise QueryError("limit: Input should be less than or equal to 100", hint="", status=422)
+    begin = [row["id"] for row in rows].index(given["starting_after"]) + 1 if "starting_after" in given else 0
+    end = begin + int(given.get("limit", 50))
+    return {"data": rows[begin:end], "has_more": end < len(rows)}
+
+
+def test_a_size_that_is_refused_is_not_asked_for_again():
+    """A cursor that worked goes on without it: one refusal, no more."""
+    service = Service(capped, "limit", "starting_after")
+    crop = harvest(service)
+    assert (crop.records, crop.stopped_by) == (ROWS, "end")
+    assert [step.get("limit") for step in service.asked].count("1000") == 1
+
+
+def paginated(given, rows):
+    """Only `page` is known, counted from 1, and what is not known is passed over; the size is what `limit` says."""
+    page, size = int(given.get("page", 1)), int(given.get("limit", 10))
+    return {"object": "list", "has_more": page * size < len(rows), "data": rows[page * size - size : page * size]}
+
+
+@pytest.mark.parametrize(("path", "rows"), [("/list", ROWS), ("/list?page=3", ROWS[20:]), ("/list?limit=50", ROWS)])
+def test_a_page_with_the_first_record_in_it_is_no_next_one(path, rows):
+    """express-paginate passes `starting_after` over; from a page that the question asks for it is counted on."""
+    crop = harvest(Service(paginated, "page", "limit", unknown="ignore"), path)
+    assert (crop.records, crop.stopped_by) == (rows, "end")
+
+
+def test_a_position_in_the_path_gives_way_to_the_next():
+    """`/list?skip=20` goes on with one position, not with two."""
+
+    def skipping(given, rows):
+        at = int(given.get("skip", 0))
+        return {"data": rows[at : at + 50], "more": at + 50 < len(rows), "skip": at}
+
+    service = Service(skipping, "skip", "a")
+    crop = harvest(service, "/list?a=b&skip=20")
+    assert (crop.records, crop.stopped_by) == (ROWS[20:], "end")
+    assert service.asked[1] == {"a": "b", "skip": "70"}
+
+
+@pytest.mark.parametrize("total", [-5, "-5"])
+def test_a_total_below_nothing_is_none(total):
+    """What cannot be a count is not one."""
+    assert harvest(lambda *_: reply({"data": ROWS[:3], "total": total})).totals == []

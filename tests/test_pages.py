@@ -84,13 +84,14 @@ def test_any_list_in_any_pages_is_whole(total, size, limit):
 
 
 def test_a_page_is_as_large_as_allowed_and_no_larger_than_needed():
-    """1,000 a page where the documentation says so, fewer when fewer are wanted, none sent to an unknown list."""
+    """1,000 a page where the documentation says so, fewer when fewer are wanted; none sent to an unknown list until
+    the documented cursor has worked there."""
     service = Documented()
     harvest(service, "/list", {"a": "b"}, page_size=1000)
     harvest(service, "/list", {}, page_size=1000, limit=3)
     harvest(service, "/list", {})
     assert service.asked[:3] == [{"a": "b", "limit": "1000"}, {"limit": "3"}, {}]
-    assert service.asked[3] == {"limit": "1000", "starting_after": "r99"}
+    assert service.asked[3:] == [{"starting_after": "r99"}, {"limit": "1000", "starting_after": "r199"}]
 
 
 def test_backwards_paging_goes_on_backwards():

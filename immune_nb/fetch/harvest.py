@@ -9,22 +9,22 @@ windows brought is dropped and the list is followed by its cursor, from where wi
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from immune_nb.errors import ImmuneError, QueryError
 from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.crew import Crew
 from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing, Progress, Tally
+from immune_nb.fetch.errands import READ, Errand
 from immune_nb.fetch.limits import Halt
-from immune_nb.fetch.pages import Page, Step, again, fetch
-from immune_nb.fetch.paging import Trail, Turn, onward
+from immune_nb.fetch.pages import Page, again, fetch
+from immune_nb.fetch.paging import Turn, onward
 from immune_nb.fetch.piles import Pile
 from immune_nb.fetch.width import Width
-from immune_nb.fetch.windows import EVER, Window, cut, is_outside
+from immune_nb.fetch.windows import Window, cut, is_outside
 from immune_nb.frames.decode import Part
 from immune_nb.frames.folder import ROWS, Folder
 from immune_nb.frames.schemas import ANY
@@ -34,26 +34,7 @@ from immune_nb.frames.stacks import Stacker, Unread
 __all__ = ["Harvest"]
 
 
-@dataclass(frozen=True)
-class _Errand:
-    """One page to fetch, of a window of a list."""
-
-    of: int
-    window: Window
-    trail: Trail
-    plainly: bool = False  # behind the cursor only
-    fractions: bool = True  # of seconds are written
-    sized: bool = True  # a page's size is asked for
-
-    def onward(self, trail: Trail) -> _Errand:
-        return replace(self, trail=trail)
-
-
 NOT_FOUND = 404
-REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
-
-
-READ = _Errand(-1, EVER, Trail(Step("", {})))  # not a page to fetch: read those that came
 AT_ONCE = 2**22  # bytes to read at once, some thirty pages: every call waits for the interpreter
 
 
@@ -90,8 +71,8 @@ class Harvest:
         self._lock = threading.Lock()
         how = listings[0].reading if listings else {"schema": ANY}
         self._reader, self._stacker = Reader(**how), Stacker(**how)
-        self._unread: Pile[tuple[_Errand, Page]] = Pile(_size, AT_ONCE)
-        self._without: dict[int, tuple[Crop, _Errand]] = {}  # by list, how to go on without windows
+        self._unread: Pile[tuple[Errand, Page]] = Pile(_size, AT_ONCE)
+        self._without: dict[int, tuple[Crop, Errand]] = {}  # by list, how to go on without windows
         self._plain: set[int] = set()  # lists that gave windows up
 
     def reap(self) -> list[Crop]:
@@ -100,7 +81,7 @@ class Harvest:
         Raises:
             ImmuneError: No page came at all, or the service says that a question is wrong.
         """
-        return self._reap([_Errand(of, one.within, one.trail(one.within)) for of, one in enumerate(self._listings)])
+        return self._reap([Errand(of, one.within, one.trail(one.within)) for of, one in enumerate(self._listings)])
 
     def reap_without_windows(self, of: int) -> bool:
         """Follow a list again, by its cursor, from where windows began; False when it had none."""
@@ -109,7 +90,7 @@ class Harvest:
             self._reap(again)
         return bool(again)
 
-    def _reap(self, errands: Sequence[_Errand]) -> list[Crop]:
+    def _reap(self, errands: Sequence[Errand]) -> list[Crop]:
         crew = Crew(self._work, width=self._width, halt=self._halt, cut=self._client.cut, tick=self._tell)
         try:
             crew.run(errands)
@@ -133,11 +114,13 @@ class Harvest:
             told = Tally(sum(crop.rows for crop in self.crops), sum(crop.pages for crop in self.crops), total)
         self._progress(told)
 
-    def _work(self, errand: _Errand) -> Sequence[_Errand]:
+    def _work(self, errand: Errand) -> Sequence[Errand]:
         """Fetch a page, keep its rows, and say what follows. A page that can be read with others waits for them."""
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
+        if self._is_late(errand):
+            return ()
         began, used, own = time.perf_counter(), time.process_time(), time.thread_time()
         refusals = self._client.refusals
         try:
@@ -151,13 +134,13 @@ class Harvest:
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)
 
-    def _read(self) -> list[_Errand]:
+    def _read(self) -> list[Errand]:
         """Read the pages that came, as one where that can be, and say what follows."""
         taken = self._unread.take()
         if not taken:  # another thread was quicker
             return []
         together = self._stacker.read_all([page.sheet for _, page in taken])
-        more: list[_Errand] = []
+        more: list[Errand] = []
         for (errand, page), one in zip(taken, together, strict=True):
             try:
                 whole = (
@@ -172,7 +155,7 @@ class Harvest:
     def _ask(self, path: str, params: Params, check: Callable[[Reply], object]) -> Reply:
         return self._client.send("GET", path, params=params, check=check, halt=self._halt)
 
-    def _failed(self, errand: _Errand, error: ImmuneError) -> Sequence[_Errand]:
+    def _failed(self, errand: Errand, error: ImmuneError) -> Sequence[Errand]:
         """What to do instead; a failure with no remedy ends the harvest and is kept, or raised when nothing came."""
         crop = self.crops[errand.of]
         if self._is_late(errand) or (isinstance(error, QueryError) and crop.windows):
@@ -182,7 +165,7 @@ class Harvest:
                 crop.awaited -= 1
                 crop.done.append(errand.window)
             return ()
-        if isinstance(error, QueryError) and (other := self._otherwise(errand, str(error))):
+        if isinstance(error, QueryError) and (other := errand.otherwise(self._listings[errand.of], str(error))):
             return [other]
         with self._lock:
             nothing_came = not any(crop.pages for crop in self.crops)
@@ -193,57 +176,63 @@ class Harvest:
         self._halt.set()
         return ()
 
-    def _otherwise(self, errand: _Errand, said: str) -> _Errand | None:
-        """The same question in other words, where it may be the words that the service refuses."""
-        if other := errand.trail.otherwise():
-            return errand.onward(other)
-        if errand.trail.pages:
-            return None
-        again = errand
-        if errand.fractions and self._listings[errand.of].timed and "time" in said:
-            again = replace(again, fractions=False)
-        if errand.sized and self._listings[errand.of].page_size and REFUSES_SIZE.search(said):
-            again = replace(again, sized=False)
-        return None if again == errand else self._window(again, errand.window)
-
-    def _gather(self, errand: _Errand, page: Page, part: Part | None = None) -> Sequence[_Errand]:
+    def _gather(self, errand: Errand, page: Page, part: Part | None = None) -> Sequence[Errand]:
         listing = self._listings[errand.of]
         turn = onward(page, errand.trail)
         if not turn.is_new:
             return self._came_before(errand, page, turn)
+        if unsized := errand.without_size(page, listing):
+            return [unsized]
         leaf = Leaf.of(page.sheet, listing, part)
-        span = leaf.span
-        astray = bool(leaf.part.rows) and listing.timed and (span is None or is_outside(span, errand.window))
-        if astray and errand.window != listing.within:
+        kept, done, windows = self._planned(errand, leaf, page, turn)
+        is_short = turn.trail is None and kept.part.rows < errand.owes
+        if is_short or (errand.window != listing.within and self._is_astray(errand, leaf)):
             return self._without_windows(errand.of)
-        crop = self.crops[errand.of]
-        fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
-        may_cut = turn.trail and span and not (astray or fixed)
-        plan = cut(errand.window, span, page.total) if may_cut and span else None
-        kept = Kept.of(leaf, listing, plan[0] if plan else errand.window)
         with self._lock:
             if self._is_late(errand):
                 return ()
             crop = self.crops[errand.of]
-            if plan and turn.trail and not crop.windows:
+            if windows and not crop.windows:
                 self._remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
             crop.add(errand.window, page, kept, counts=self._counts(errand), turn=turn)
-            more = [self._window(errand, w) for w in plan[1]] if plan else self._further(errand, turn)
-            crop.windows += len(more) if plan else 0
+            more = windows or self._further(errand, turn)
+            crop.windows += len(windows)
             crop.awaited += len(more) - 1
-            if plan or (turn.trail is None and turn.why == "end"):
-                crop.done.append(plan[0] if plan else errand.window)
+            crop.done += done
             full = crop.pour(ROWS) if self._folder else []
             epoch = self._folder.epoch(errand.of) if self._folder else 0
         if self._folder and full:
             self._folder.write(errand.of, full, epoch)
         return more
 
-    def _counts(self, errand: _Errand) -> bool:
+    def _is_astray(self, errand: Errand, leaf: Leaf) -> bool:
+        """Whether rows are not those of the window that was asked for."""
+        is_timed = bool(leaf.part.rows) and self._listings[errand.of].timed
+        return is_timed and (leaf.span is None or is_outside(leaf.span, errand.window))
+
+    def _planned(self, errand: Errand, leaf: Leaf, page: Page, turn: Turn) -> tuple[Kept, list[Window], list[Errand]]:
+        """What a page brings, the windows that are whole by it, and those that follow from it.
+
+        Unless it is one sensor's list and its rows are counted, the page's own stretch is asked for again, too: rows
+        of others may lie in it, or the service may not filter by time at all. What was seen there has to come again.
+        """
+        listing, crop = self._listings[errand.of], self.crops[errand.of]
+        fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
+        may_cut = turn.trail and leaf.span and not (fixed or self._is_astray(errand, leaf))
+        plan = cut(errand.window, leaf.span, page.total) if may_cut and leaf.span else None
+        if plan is None:
+            is_over = turn.trail is None and turn.why == "end"
+            return Kept.of(leaf, listing, errand.window), [errand.window] if is_over else [], []
+        kept, windows = Kept.of(leaf, listing, plan[0]), [errand.to(window, listing) for window in plan[1]]
+        if page.total is not None and "sensor_id" in listing.params:
+            return kept, [plan[0]], windows
+        return Kept(leaf.part.between(0, 0)), [], [errand.to(plan[0], listing, owes=kept.part.rows), *windows]
+
+    def _counts(self, errand: Errand) -> bool:
         """Whether a total on this page is that of all that is asked for."""
         return errand.window == self._listings[errand.of].within and errand.trail.counts_all
 
-    def _came_before(self, errand: _Errand, page: Page, turn: Turn) -> Sequence[_Errand]:
+    def _came_before(self, errand: Errand, page: Page, turn: Turn) -> Sequence[Errand]:
         """A page whose records are there already: count them and go on."""
         with self._lock:
             if self._is_late(errand):
@@ -255,7 +244,7 @@ class Harvest:
             crop.awaited += len(more) - 1
             return more
 
-    def _further(self, errand: _Errand, turn: Turn) -> list[_Errand]:
+    def _further(self, errand: Errand, turn: Turn) -> list[Errand]:
         """The next page behind the cursor, if there is to be one."""
         limit, crop = self._listings[errand.of].limit, self.crops[errand.of]
         if limit is not None and crop.rows >= limit:
@@ -266,11 +255,7 @@ class Harvest:
             return []
         return [errand.onward(turn.trail)]
 
-    def _window(self, errand: _Errand, window: Window) -> _Errand:
-        trail = self._listings[errand.of].trail(window, fractions=errand.fractions, sized=errand.sized)
-        return replace(errand, window=window, trail=trail)
-
-    def _remember(self, errand: _Errand, turn: Turn, page: Page, kept: Kept) -> None:
+    def _remember(self, errand: Errand, turn: Turn, page: Page, kept: Kept) -> None:
         """How to go on if windows fail: every page so far as it came, and the step to the next."""
         crop = self.crops[errand.of]
         plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals), done=list(crop.done))
@@ -278,7 +263,7 @@ class Harvest:
         assert turn.trail is not None  # noqa: S101 - windows are cut of what goes on
         self._without[errand.of] = plain, replace(errand.onward(turn.trail), plainly=True)
 
-    def _without_windows(self, of: int) -> list[_Errand]:
+    def _without_windows(self, of: int) -> list[Errand]:
         """Give windows up for this list. The first errand to find out goes back to where they began."""
         with self._lock:
             if of not in self._without or of in self._plain:
@@ -291,10 +276,10 @@ class Harvest:
             self._plain.add(of)
             return [errand]
 
-    def _is_late(self, errand: _Errand) -> bool:
+    def _is_late(self, errand: Errand) -> bool:
         """Whether it belongs to windows that were given up."""
         return errand.of in self._plain and not errand.plainly
 
 
-def _size(item: tuple[_Errand, Page]) -> int:
+def _size(item: tuple[Errand, Page]) -> int:
     return len(item[1].reply.content)

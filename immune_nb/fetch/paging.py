@@ -39,6 +39,7 @@ class Trail:
         doubt: Other ways to ask for it.
         promise: Why the list is not over, if none of them is right; ``end`` if it may be.
         seen: Steps and pages so far, by what tells them apart.
+        head: The ``id`` of the very first record.
         idle: Pages in a row that brought nothing.
         longest: Records of the first page.
         is_zero_based: Whether pages are numbered from zero.
@@ -54,6 +55,7 @@ class Trail:
     doubt: tuple[Option, ...] = ()
     promise: str = "end"
     seen: frozenset[str] = frozenset()
+    head: str | int | None = None
     idle: int = 0
     longest: int = 0
     is_zero_based: bool = False
@@ -63,6 +65,11 @@ class Trail:
     def step(self) -> Step:
         """The page under way."""
         return self.asked.step if self.asked else self.start
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether nothing has shown yet that the page under way is asked for rightly."""
+        return self.asked is not None and self.way is None
 
     @property
     def counts_all(self) -> bool:
@@ -93,7 +100,7 @@ class Trail:
             return trail
         by_name = number is not None and number.value and not self.counts_all and plain(number.name) in ZERO_BASED
         zero = bool(number is not None and number.value == 0) or bool(by_name)
-        return replace(trail, longest=rows, is_zero_based=zero)
+        return replace(trail, longest=rows, is_zero_based=zero, head=page.sheet.key(0))
 
 
 class Turn(NamedTuple):
@@ -124,7 +131,8 @@ def onward(page: Page, trail: Trail) -> Turn:
     if not (trail.pages or trail.stated) and (more := page.signs.more) and not more.value:
         return Turn(None, fault=page.signs.fault)  # the whole of a list or window, as a glance tells
     again = bool(trail.seen) and page.sheet.mark in trail.seen
-    if trail.asked and not trail.way and _is_wrong(page, trail.asked, again=again):
+    again = again or (trail.is_guess and trail.head is not None and page.sheet.has(trail.head))
+    if trail.asked and trail.is_guess and _is_wrong(page, trail.asked, again=again):
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
     here = trail.past(page, again=again)

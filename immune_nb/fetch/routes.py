@@ -13,7 +13,11 @@ from immune_nb.errors import QueryError, quoted
 __all__ = ["HEADERS", "Params", "origin_of", "outline", "url_of"]
 
 Params = Mapping[str, str | Sequence[str]]
-HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "immune_nb"}
+HEADERS = {
+    "Accept": "application/json, application/vnd.api+json",  # who speaks JSON:API only refuses the first alone
+    "Accept-Encoding": "gzip, deflate",
+    "User-Agent": "immune_nb",
+}
 
 
 def url_of(base: httpx.URL, path: str, params: Params | None, private_param: str = "") -> httpx.URL:

@@ -193,7 +193,8 @@ def _whole(value: Any) -> int | None:
 
 def _total(value: Any) -> int | None:
     """A number, or Elasticsearch's, which may be a lower bound only."""
-    return _whole(value.get("value") if isinstance(value, dict) else value)
+    number = _whole(value.get("value") if isinstance(value, dict) else value)
+    return None if number is None or number < 0 else number
 
 
 def _is_lower_bound(value: Any) -> bool:

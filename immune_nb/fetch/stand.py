@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode
 
 from immune_nb.fetch.pages import Page, Step
-from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_SIZES, POSITIONS, plain
+from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_PARAMS, PAGE_SIZES, POSITIONS, plain
 from immune_nb.hints import Paging
 
 __all__ = ["Option", "Stand", "Way", "goes_on", "goes_on_by_size"]
@@ -21,12 +22,14 @@ class Way:
         param: The query parameter that asks for a page.
         base: What is added to the number of pages, or of rows, to ask for the next.
         is_sure: Whether the answer says so, and nothing is guessed but the name of `param`.
+        is_sized: Whether larger pages may be asked for; not where the service refused them.
     """
 
     kind: str
     param: str = ""
     base: int = 0
     is_sure: bool = True
+    is_sized: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,18 @@ class Stand:
     def asking(self, param: str, value: object) -> Step:
         """The step with a parameter that says which page, in place of all others that do."""
         params = {n: v for n, v in self.start.params.items() if plain(n) not in POSITIONS or n == param}
-        return Step(self.start.path, {**params, param: str(value)})
+        path, has_query, query = self.start.path.partition("?")
+        inline = [(n, v) for n, v in parse_qsl(query, keep_blank_values=True) if plain(n) not in POSITIONS]
+        path += f"?{urlencode(inline)}" if has_query and inline else ""
+        return Step(path, {**params, param: str(value)})
+
+    @property
+    def own_page(self) -> tuple[str, int] | None:
+        """The parameter by which the question itself asks for a page, and the number of the page that came."""
+        for name, value in self.given.items():
+            if plain(name) in PAGE_PARAMS and value.isdecimal():
+                return name, int(value) + self.pages - 1
+        return None
 
     def first_of(self, names: Iterable[str]) -> list[str]:
         """Names of parameters, the one that was used in the question first."""
@@ -96,6 +110,8 @@ def goes_on(stand: Stand) -> bool | None:
     if signs.is_over:
         return False
     number, count = signs.number(PAGE_NUMBERS), signs.number(PAGE_COUNTS)
+    if number is None and stand.own_page:
+        number = stand.own_page[1]
     if count is not None and (number is not None or not stand.has_position):
         return (stand.pages if number is None else number + stand.is_zero_based) < count
     if (least := signs.least) is not None:

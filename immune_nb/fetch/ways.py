@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from immune_nb.errors import quoted
-from immune_nb.fetch.client import Params
 from immune_nb.fetch.links import address, header_links, missing_from, next_in_body, next_parameters
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
 from immune_nb.fetch.stand import Option, Stand, Way, goes_on
@@ -128,21 +128,21 @@ def _offsets(stand: Stand) -> Iterator[Option]:
 
 
 def _guesses(stand: Stand) -> Iterator[Option]:
-    """More is promised, and how to ask for it is not: the last record's id, then what is usual."""
+    """More is promised, and how is not: the question's own page and one, the last record's id, or what is usual."""
     sheet, more = stand.page.sheet, stand.page.signs.more
     if not goes_on(stand) or not sheet.rows:
+        return
+    if stand.own_page:
+        param, number = stand.own_page
+        yield Option(Way("page number", param, number), stand.asking(param, number + 1))
         return
     backwards = "ending_before" in stand.given
     key = sheet.key(0 if backwards else -1)
     if more and key is not None:
         for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS):
-            yield _after(stand, Way("id of the last record", param, is_sure=not number), key)
-    ways = (
-        (_guessed_pages, _guessed_offsets)
-        if stand.page.signs.number(PAGE_COUNTS)
-        else (_guessed_offsets, _guessed_pages)
-    )
-    for way in ways:
+            yield from _after(stand, Way("id of the last record", param, is_sure=not number), key)
+    by_pages = stand.page.signs.number(PAGE_COUNTS)
+    for way in (_guessed_pages, _guessed_offsets) if by_pages else (_guessed_offsets, _guessed_pages):
         yield from way(stand)
 
 
@@ -168,11 +168,13 @@ def _style(page: Page) -> str:
     return "from" if "_shards" in names else OFFSET_PARAMS[0]
 
 
-def _after(stand: Stand, way: Way, key: str | int) -> Option:
-    """The documented cursor, with the documented size of a page where the question has none."""
+def _after(stand: Stand, way: Way, key: str | int) -> Iterator[Option]:
+    """Behind a record; by the documented cursor in pages of the documented size, once it has worked."""
     step = stand.asking(way.param, key)
-    params: Params = {"limit": str(PAGE_SIZE), **step.params} if way.param in DOCUMENTED else step.params
-    return Option(way, Step(step.path, params))
+    if stand.way and way.is_sized and way.param in DOCUMENTED and "limit" not in stand.given:
+        yield Option(way, Step(step.path, {"limit": str(PAGE_SIZE), **step.params}))
+        way = replace(way, is_sized=False)  # where that is refused
+    yield Option(way, step)
 
 
 def _counted(stand: Stand, way: Way) -> Iterator[Option]:
@@ -185,7 +187,7 @@ def _counted(stand: Stand, way: Way) -> Iterator[Option]:
         case _:
             key = stand.page.sheet.key(0 if way.param == "ending_before" else -1)
             if key is not None:
-                yield _after(stand, way, key)
+                yield from _after(stand, way, key)
 
 
 def _stated(stand: Stand, paging: Paging) -> Iterator[Option]:

@@ -25,6 +25,7 @@ __all__ = [
     "PAGES",
     "PAGE_COUNTS",
     "PAGE_NUMBERS",
+    "PAGE_PARAMS",
     "PAGE_SIZES",
     "POINT_LISTS",
     "POSITIONS",
@@ -107,11 +108,14 @@ TOTALS = (
         "nbhits",
         "fullcount",
         "totalnumber",
+        "itemcount",
+        "filteredtablerowscount",
+        "datareturned",
     ),
 )
 MORE = (
     *("hasmore", "hasnext", "hasnextpage", "more", "moreavailable", "moreresults", "hasmoreitems", "hasmoreresults"),
-    *("hasmorepages", "morepages", "morerecords", "nextpageexists"),
+    *("hasmorepages", "morepages", "morerecords", "nextpageexists", "moredataavailable"),
 )
 LAST = ("last", "islast", "lastpage", "islastpage", "done", "finished", "eof")
 FAULTS = (
@@ -166,6 +170,7 @@ POSITIONS = frozenset(  # parameters that say which page: a link that has one of
     | {"paginationtoken", "continuationtoken", "continuation", "marker", "scrollid", "skiptoken", "sinceid"}
     | {"pageoffset", "pagecursor", "pageafter", "resultoffset", "exclusivestartkey", "bookmark"}
 )
+PAGE_PARAMS = frozenset({"page", "pagenumber", "pageno", "pageindex", "pagenum"})  # those that number pages
 SHARES = frozenset({"top", "first", "max", "maxresults"})  # parameters that ask for a part on purpose
 BESIDE = frozenset(  # further names that belong to an envelope and not to a record
     {"count", "numberreturned", "returned", "numberofelements", "empty", "first", "previous", "prev", "prevpage"}

@@ -61,6 +61,10 @@ class Sheet:
             key = record.get("id") if isinstance(record, dict) else None
         return key if isinstance(key, str | int) and not isinstance(key, bool) else None
 
+    def has(self, key: str | int) -> bool:
+        """Whether a record has this ``id``."""
+        return any(self.key(row) == key for row in range(self.rows))
+
     def record(self, row: int) -> Any:
         """One record as a Python value."""
         if self.columns is None:
