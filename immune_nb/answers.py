@@ -283,9 +283,11 @@ def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop], fo
     total = receipt.reported_total
     of = f" of {total:,}" if total is not None and total > receipt.rows else ""
     why = cause.message.rstrip(".") if cause else receipt.stopped_by
+    where = f"They are in {folder}." if folder else "They are in .frame of this error; partial=True returns them."
+    unknown = " If you know how it pages, say so with paging=." if "not understood" in why else ""
     error = IncompleteError(
         f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {why}.",
-        hint=f"They are in {folder}." if folder else "They are in .frame of this error; partial=True returns them.",
+        hint=where + unknown,
         frame=frame,
     )
     error.__cause__ = cause

@@ -182,6 +182,23 @@ def test_every_shape_of_error_body_is_quoted(body):
         made.send("GET", "/x")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": [{"type": "less_than", "loc": ["query", "limit"], "msg": "At most 100."}]},
+        {"limit": ["At most 100."]},
+        {"code": 422, "status": "Unprocessable", "errors": {"query": {"limit": ["At most 100."]}}},
+        {"message": "Validation error", "detail": {"query": {"limit": ["At most 100."]}}},
+        {"errors": [{"status": "400", "detail": "At most 100.", "source": {"parameter": "limit"}}]},
+    ],
+)
+def test_what_a_validator_refuses_is_said_with_its_field(body):
+    """FastAPI, Django REST framework, marshmallow, APIFlask, JSON:API: the parameter is named, and what it takes."""
+    made, _, _ = client(httpx.Response(422, json=body))
+    with pytest.raises(errors.QueryError, match=r"At most 100 \(field limit\)"):
+        made.send("GET", "/x")
+
+
 @pytest.mark.parametrize("target", ["/v1/there", "https://api.example/v1/there"])
 def test_a_redirect_within_the_origin_is_followed(target):
     """F30: same host, scheme and port."""

@@ -131,6 +131,32 @@ def test_a_position_in_the_path_gives_way_to_the_next():
     assert service.asked[1] == {"a": "b", "skip": "70"}
 
 
+def of_two_sizes(given, rows):
+    """fastcrud: `offset` counts only beside `limit`, and `page` has pages of its own size."""
+    if "page" in given:
+        begin, size = int(given["page"]) * 10 - 10, 10
+    else:
+        begin, size = int(given.get("offset", 0)) if "limit" in given else 0, int(given.get("limit", 100))
+    return {"data": rows[begin : begin + size], "total_count": len(rows)}
+
+
+def test_pages_of_another_size_are_not_those_that_follow():
+    """Pages of ten behind one of a hundred would bring ninety rows twice: it is said instead that more is to come."""
+    crop = harvest(Service(of_two_sizes, "page", "offset", "limit", unknown="ignore"))
+    assert (crop.records, crop.counts_agree) == (ROWS[:100], False)
+
+
+def test_a_page_number_that_goes_back_as_it_is_called_is_found():
+    """Litestar: `current_page` in the answer and in the question."""
+
+    def classic(given, rows):
+        page = int(given.get("current_page", 1))
+        return {"items": rows[page * 50 - 50 : page * 50], "page_size": 50, "current_page": page, "total_pages": 5}
+
+    crop = harvest(Service(classic, "current_page", unknown="ignore"))
+    assert (crop.records, crop.stopped_by) == (ROWS, "end")
+
+
 @pytest.mark.parametrize("total", [-5, "-5"])
 def test_a_total_below_nothing_is_none(total):
     """What cannot be a count is not one."""

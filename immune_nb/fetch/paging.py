@@ -132,7 +132,7 @@ def onward(page: Page, trail: Trail) -> Turn:
         return Turn(None, fault=page.signs.fault)  # the whole of a list or window, as a glance tells
     again = bool(trail.seen) and page.sheet.mark in trail.seen
     again = again or (trail.is_guess and trail.head is not None and page.sheet.has(trail.head))
-    if trail.asked and trail.is_guess and _is_wrong(page, trail.asked, again=again):
+    if trail.asked and trail.is_guess and _is_wrong(page, trail, trail.asked, again=again):
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
     here = trail.past(page, again=again)
@@ -163,14 +163,22 @@ def _why_over(page: Page, found: Sequence[Option], new: Sequence[Option], promis
     return "an empty page that promises more" if promise == NOT_UNDERSTOOD and not page.sheet.rows else promise
 
 
-def _is_wrong(page: Page, asked: Option, *, again: bool) -> bool:
+def _is_wrong(page: Page, trail: Trail, asked: Option, *, again: bool) -> bool:
     """Whether a page is not the one that was asked for, so that the way was guessed wrong."""
     if asked.way.kind in LINKS:
         return False  # which says itself what to ask
-    if again or not (page.sheet.rows or asked.way.is_sure or asked.expects is not None):
+    is_open = not asked.way.is_sure and asked.expects is None
+    if again or (is_open and (not page.sheet.rows or _is_of_another_size(page, trail))):
         return True
     stated = page.signs.number(PAGE_NUMBERS if asked.way.kind == "page number" else OFFSETS)
     return None not in (asked.expects, stated) and stated != asked.expects
+
+
+def _is_of_another_size(page: Page, trail: Trail) -> bool:
+    """Whether a page is shorter than the first and not the last: its number or offset counts other pages."""
+    signs, rows = page.signs, trail.rows + page.sheet.rows
+    goes_on = signs.more.value if signs.more else (signs.least or 0) > rows
+    return bool(goes_on) and page.sheet.rows < trail.longest
 
 
 def _promise(stand: Stand, found: Sequence[Option]) -> str:

@@ -1,7 +1,7 @@
 """What an error answer says: the words of the service, found in whichever shape it uses.
 
 IMMUNE's envelope (api-contract 1.5), iiniit's nested and flat ones (2), OAuth's (RFC 6750 3), problem details
-(RFC 9457) and the common ``detail`` and ``message``.
+(RFC 9457), the common ``detail`` and ``message``, and the lists of validators.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from immune_nb.errors import quoted
 
 __all__ = ["Problem"]
 
+VALIDATED = ("detail", "errors", "messages")  # where validators list what they refuse
 MESSAGE_FIELDS = ("message", "error_description", "detail", "title", "error")
+OF_NO_FIELD = frozenset(
+    {"query", "querystring", "params", "json", "body", "non_field_errors", "errors", "error", "detail"}
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,12 @@ class Problem:
         error: dict[str, Any] = inner if isinstance(inner, dict) else body
         details = error.get("details")
         field = _text(details.get("field")) if isinstance(details, dict) else ""
-        return cls(_code(error), _message(error), field)
+        message = _message(error)
+        listed = next((error[name] for name in VALIDATED if isinstance(error.get(name), dict | list)), None)
+        if listed is None and not message:
+            listed = {name: said for name, said in body.items() if isinstance(said, list | dict)}
+        said, at = _first_said(listed) if listed else ("", "")
+        return cls(_code(error), said or message, field or at)
 
     def __str__(self) -> str:
         said = quoted(self.message or self.code).rstrip(".")
@@ -51,14 +60,33 @@ def _code(error: dict[str, Any]) -> str:
 
 
 def _message(error: dict[str, Any]) -> str:
-    """The first field that holds a message; a list is a validator's, whose first entry tells."""
-    for name in MESSAGE_FIELDS:
-        value = error.get(name)
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = value[0].get("msg") or value[0].get("message")
-        if text := _text(value):
-            return text
-    return ""
+    """The first field that holds a message."""
+    return next(filter(None, (_text(error.get(name)) for name in MESSAGE_FIELDS)), "")
+
+
+def _first_said(listed: object, field: str = "") -> tuple[str, str]:
+    """What a validator says first, and of which field: FastAPI, Django REST framework, marshmallow, JSON:API."""
+    if isinstance(listed, str):
+        return listed, field
+    if isinstance(listed, list):
+        return _first_said(listed[0], field) if listed else ("", "")
+    if not isinstance(listed, dict):
+        return "", ""
+    for name in ("msg", *MESSAGE_FIELDS):
+        if text := _text(listed.get(name)):
+            return text, _place(listed) or field
+    found = ((_first_said(said, field if name in OF_NO_FIELD else str(name))) for name, said in listed.items())
+    return next((pair for pair in found if pair[0]), ("", ""))
+
+
+def _place(entry: dict[str, Any]) -> str:
+    """The field that an entry is about: FastAPI's ``loc``, JSON:API's ``source``."""
+    loc, source = entry.get("loc"), entry.get("source")
+    if isinstance(loc, list) and loc and loc[-1] not in OF_NO_FIELD:
+        return str(loc[-1])
+    if isinstance(source, dict):
+        return _text(source.get("parameter")) or _text(source.get("pointer")).rpartition("/")[2]
+    return _text(entry.get("field")) or _text(entry.get("param"))
 
 
 def _text(value: object) -> str:

@@ -71,7 +71,7 @@ def _miscount(crop: Crop, listing: Listing, twice: int, client: Client) -> str:
     if agrees(crop, twice):
         return ""
     params = listing.first(listing.within).params
-    if crop.windows and (now := stated_now(client, listing.path, params)) is not None:
+    if crop.windows and (now := stated_now(client, listing.path, params)):  # not 0, where rows came
         crop.totals.append(now)  # windows ask for the whole once only, and rows come and go meanwhile
         if agrees(crop, twice):
             return ""

@@ -33,7 +33,7 @@ PAGE_PARAMS = (
 )
 OFFSET_PARAMS = ("offset", "skip", "$skip", "start", "from", "startIndex", "startAt", "resultOffset")
 ID_PARAMS = ("starting_after", "after", "since_id")
-STATED_ONLY = frozenset({"currentpage", "number"})  # which are no names of parameters
+STATED_ONLY = frozenset({"currentpage", "number"})  # which are seldom names of parameters
 ZERO_BASED = frozenset({"number", "pageindex"})  # what Spring and .NET count from zero
 
 
@@ -105,8 +105,8 @@ def _numbers(stand: Stand) -> Iterator[Option]:
     number, said = stand.page.signs.number(PAGE_NUMBERS), stand.page.signs.first(PAGE_NUMBERS, _is_number)
     if number is None or said is None or not goes_on(stand):
         return
-    own = [said.name] if plain(said.name) not in STATED_ONLY else []
-    following = [(param, number + 1) for param in stand.first_of((*own, *PAGE_PARAMS))]
+    names = (*PAGE_PARAMS, said.name) if plain(said.name) in STATED_ONLY else (said.name, *PAGE_PARAMS)
+    following = [(param, number + 1) for param in stand.first_of(names)]
     shifted = [("page", number + 2), ("page", number)]
     for param, value in (*following, *(pair for pair in shifted if pair[1])):
         yield Option(Way("page number", param, value - stand.pages), stand.asking(param, value), number + 1)
