@@ -13,6 +13,7 @@ from immune_nb.sessions import Sessions
 from immune_nb.status import Usage
 
 NOW = 1_700_000_000.0
+EMPTY = b'{"data": [], "has_more": false}'
 SAYS = {"X-RateLimit-Limit": "10000", "X-RateLimit-Remaining": "9990", "X-RateLimit-Reset": str(int(NOW) + 60)}
 
 
@@ -36,17 +37,17 @@ def session(answer, name="lab"):
 
 
 def test_calls_bytes_and_limits_are_counted():
-    """Two answers of two bytes, and what the last one said."""
-    one = session(lambda request: httpx.Response(200, content=b"[]", headers=SAYS))
+    """Two answers, and what the last one said."""
+    one = session(lambda request: httpx.Response(200, content=EMPTY, headers=SAYS))
     assert one.usage() == Usage("lab")
     one.sensors()
     one.sensors()
-    assert one.usage() == Usage("lab", 2, 4, 0, 10_000, 9_990, NOW + 60)
+    assert one.usage() == Usage("lab", 2, 2 * len(EMPTY), 0, 10_000, 9_990, NOW + 60)
 
 
 def test_refusals_and_repeated_calls_count():
     """Two refusals before the answer are calls, and refusals; a service that says nothing is not made to."""
-    answers = iter([httpx.Response(503), httpx.Response(429), httpx.Response(200, content=b"[]")])
+    answers = iter([httpx.Response(503), httpx.Response(429), httpx.Response(200, content=EMPTY)])
     one = session(lambda request: next(answers))
     one.sensors()
     used = one.usage()
@@ -69,7 +70,7 @@ def test_usage_outlives_a_login():
     """A second login to a profile, and a logout, go on counting; profiles are counted apart."""
     kernel = Sessions()
     for name in ("lab", "lab", "other"):
-        kernel.add(session(lambda request: httpx.Response(200, content=b"[]", headers=SAYS), name))
+        kernel.add(session(lambda request: httpx.Response(200, content=EMPTY, headers=SAYS), name))
         kernel.current().sensors()
     assert [(used.profile, used.calls) for used in kernel.usage()] == [("lab", 2), ("other", 1)]
     kernel.drop("lab")
