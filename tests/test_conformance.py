@@ -214,7 +214,7 @@ def test_a_refresh_that_is_the_same_login_is_taken(there, answer):
 def test_a_refresh_that_is_not_is_refused(there, answer, words):
     """The controls of the above: more rights, another person under the same address."""
     there.says("/token", answer)
-    with pytest.raises(im.LoginRejectedError, match=words):
+    with pytest.raises(im.SessionExpiredError, match=words):
         refresh(client(there, scopes=("read",)), OLD)
 
 

@@ -144,8 +144,8 @@ def home(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("kind", ["public", "confidential"])
 def test_a_remembered_sign_in_comes_back_without_a_person(sandbox, profile, ada, kind):
-    """The next kernel renews by itself, and the rotated refresh token is kept for the one after; so is the secret of a
-    client, without which the server neither renews nor revokes."""
+    """The next kernel renews by itself, and the rotated refresh token is kept for the one after; so is a client's
+    secret, without which the server neither renews nor revokes."""
     secret = {"client_id": sandbox.client_id, "client_secret": sandbox.client_secret}
     client = secret if kind == "confidential" else {}
     first = signed_in(PendingLogin(profile, **client), ada)

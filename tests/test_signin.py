@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import CodeGrant, DeviceGrant, refresh, revoke
+from immune_nb.auth.grants import CodeGrant, DeviceGrant, client_credentials, refresh, revoke
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import Server
 from immune_nb.auth.signin import BrowserSignIn
@@ -345,7 +345,7 @@ def jwt(**claims):
 )
 def test_a_refresh_that_is_not_the_same_login_is_refused(reply, words):
     """A14: a wider scope, somebody else's token, a replayed refresh token."""
-    with pytest.raises(im.LoginRejectedError, match=words):
+    with pytest.raises(im.SessionExpiredError, match=words):
         refresh(client(Script(reply)), OLD)
 
 
@@ -386,7 +386,7 @@ def test_a_private_key_signs_the_client_in():
     for key, algorithm in ((RSAKey.generate_key(2048), "RS256"), (ECKey.generate_key("P-256"), "ES256")):
         script = Script()
         pem = Secret(key.as_pem(private=True).decode(), "private key")
-        client(script, secret=pem).token("client_credentials")
+        client_credentials(client(script, secret=pem))
         form = script.seen[0][1]
         assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
         head, body = (
@@ -400,4 +400,4 @@ def test_a_private_key_signs_the_client_in():
 def test_a_key_that_is_none_is_said_so():
     """A PEM that holds no RSA or EC key."""
     with pytest.raises(im.LoginRejectedError, match="PEM"):
-        client(Script(), secret=Secret("-----BEGIN JUNK-----\nabc")).token("client_credentials")
+        client_credentials(client(Script(), secret=Secret("-----BEGIN JUNK-----\nabc")))

@@ -12,10 +12,19 @@ from urllib.parse import parse_qsl, urlencode
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from immune_nb.auth.client import OAuthClient, check_reply, json_object, oauth_error
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.refusals import check_reply, is_over, json_object, oauth_error
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, claims
-from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, ServiceError, UnreachableError, quoted
+from immune_nb.errors import (
+    BadReplyError,
+    ConfigError,
+    LoginRejectedError,
+    ServiceError,
+    SessionExpiredError,
+    UnreachableError,
+    quoted,
+)
 from immune_nb.profiles import check_url
 
 __all__ = ["CodeGrant", "DeviceGrant", "client_credentials", "refresh", "revoke"]
@@ -28,9 +37,9 @@ ABOUT_A_PERSON = frozenset({"openid", "profile", "email", "address", "phone", "o
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-def client_credentials(client: OAuthClient) -> Token:
-    """A token for the client itself (RFC 6749 4.4); see `OAuthClient.token` for what is raised."""
-    return client.token("client_credentials", scope=client.profile.scopes)
+def client_credentials(client: OAuthClient, *, known: bool = False) -> Token:
+    """A token for the client itself (RFC 6749 4.4); see `OAuthClient.read` for `known`, and for what is raised."""
+    return client.read(client.ask("client_credentials", scope=client.profile.scopes), known=known)
 
 
 def refresh(client: OAuthClient, token: Token) -> Token:
@@ -39,17 +48,18 @@ def refresh(client: OAuthClient, token: Token) -> Token:
     A rotated refresh token replaces the old one; where none comes, the old one is kept.
 
     Raises:
-        LoginRejectedError: The server refuses, or the answer is somebody else's login or a wider one.
+        SessionExpiredError: The login is over, or the answer is somebody else's or a wider one.
+        LoginRejectedError: The server refuses for another reason, which may pass: the client, say.
         ServiceError: It does not answer as it should.
     """
     if token.refresh is None:
-        raise LoginRejectedError("This login cannot be renewed.", hint="Log in again.")
-    new = client.token("refresh_token", refresh_token=token.refresh.reveal())
+        raise SessionExpiredError("This login cannot be renewed.", hint="Log in again.")
+    new = _refreshed(client, token.refresh)
     if _differ(token.subject, new.subject) or _differ(*(claims(t.access.reveal()).get("sub") for t in (token, new))):
-        raise LoginRejectedError("The renewed token is another user's.", hint="Log in again.")
+        raise SessionExpiredError("The renewed token is another user's.", hint="Log in again.")
     more = _beyond(new.scopes, (*token.scopes, *client.profile.scopes)) if token.scopes else []
     if more:
-        raise LoginRejectedError(
+        raise SessionExpiredError(
             f"The renewed token has scopes that were not granted: {quoted(' '.join(more), 80)}.", hint="Log in again."
         )
     return replace(
@@ -59,6 +69,15 @@ def refresh(client: OAuthClient, token: Token) -> Token:
         account=token.account or new.account,
         subject=new.subject or token.subject,
     )
+
+
+def _refreshed(client: OAuthClient, secret: Secret) -> Token:
+    reply = client.ask("refresh_token", refresh_token=secret.reveal())
+    try:
+        return client.read(reply, known=True)
+    except LoginRejectedError as error:
+        refusal = SessionExpiredError(error.message, hint=error.hint) if is_over(reply) else error
+    raise refusal
 
 
 def _differ(one: object, other: object) -> bool:
@@ -164,7 +183,7 @@ class CodeGrant:
         if not answer.get("code"):
             raise LoginRejectedError("The answer of the login holds no code.", hint="Try again.")
         fields = {"code": answer["code"], "redirect_uri": self._redirect_uri, "code_verifier": self._verifier}
-        token = self._client.token("authorization_code", **fields)
+        token = self._client.read(self._client.ask("authorization_code", **fields))
         if token.nonce and token.nonce != self._nonce:  # OpenID Connect Core 3.1.3.7
             raise LoginRejectedError("The token is of another login.", hint="Try again.")
         return token
@@ -204,7 +223,7 @@ class DeviceGrant:
         url = client.server.url("device_url", client.profile)
         scopes = client.profile.scopes
         reply = client.post(url, urlencode([("scope", " ".join(scopes))] * bool(scopes)), asks=True)
-        check_reply(reply, url)
+        check_reply(reply, url, setting="device_url")
         body = json_object(reply, url)
         self._client = client
         self._code, self.user_code = _required(body, "device_code"), _required(body, "user_code")
@@ -242,7 +261,7 @@ class DeviceGrant:
             case "expired_token":
                 raise LoginRejectedError("The code has expired.", hint="Start again.")
         try:
-            return self._client.read(reply)
+            return self._client.read(reply, known=True)  # it got its code from here
         except ServiceError:
             return None
 

@@ -211,10 +211,11 @@ class TokenKeeper:
         outcome: Token | ImmuneError
         try:
             outcome = _lasting(obtain(seen), self._clock())
-        except LoginRejectedError as error:
-            worked = SessionExpiredError(error.message, hint="Log in again.")
-            outcome = error.with_traceback(None) if seen is None else worked
-            self._dead = (seen, worked) if seen and seen.refresh else None
+        except SessionExpiredError as error:
+            outcome = error.with_traceback(None)
+            self._dead = (seen, outcome) if seen else None
+        except LoginRejectedError as error:  # not of the login itself: what it is about may be put right
+            outcome = SessionExpiredError(error.message, hint=error.hint) if seen else error.with_traceback(None)
         except ImmuneError as error:
             outcome = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
