@@ -38,6 +38,8 @@ class Session(Outlook, Writes):
         ConfigError: The profile lacks what this kind of login needs.
     """
 
+    _open: Login | None = None
+
     def __init__(
         self,
         profile: Profile,
@@ -48,8 +50,9 @@ class Session(Outlook, Writes):
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.profile = profile  # first of all: where the rest fails, a traceback may show this session
         login = log_in(profile, credentials, client=client, transport=transport, clock=clock)
-        self._open: Login | None = login
+        self._open = login
         quiet = QuietTransport(profile.base_url, transport)
         self._signing = CredentialTransport(login.auth, profile.base_url, quiet)
         sender = Client(

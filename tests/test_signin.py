@@ -160,6 +160,12 @@ def test_a_server_without_s256_is_refused():
         CodeGrant(client(Script(), replace(SERVER, takes_s256=False)), "http://127.0.0.1:1/cb")
 
 
+def test_a_server_that_wants_pushed_requests_sends_nobody_to_a_browser():
+    """RFC 9126: its refusal would be a page, and nothing would ever come back."""
+    with pytest.raises(im.ConfigError, match="RFC 9126"):
+        BrowserSignIn(client(Script(), replace(SERVER, wants_pushed=True)))
+
+
 def test_a_servers_words_are_escaped_and_capped():
     """A12: ANSI, CRLF, bidi and a flood in `error_description` stay one short plain line."""
     grant = CodeGrant(client(Script()), "http://127.0.0.1:1/cb")

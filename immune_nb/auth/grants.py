@@ -136,13 +136,18 @@ class CodeGrant:
         url: The address a person must open.
 
     Raises:
-        ConfigError: The profile has no authorization endpoint, or the server does not take S256.
+        ConfigError: The profile has no authorization endpoint, or the server wants what we do not offer.
     """
 
     def __init__(self, client: OAuthClient, redirect_uri: str) -> None:
         address = client.server.url("authorize_url", client.profile)
         if not client.server.takes_s256:
             raise ConfigError("This server does not take PKCE with S256.", hint="Use another method.")
+        if client.server.wants_pushed:
+            raise ConfigError(
+                "This server wants pushed authorization requests (RFC 9126), which are not supported.",
+                hint="Use another method.",
+            )
         self._client = client
         self._redirect_uri = redirect_uri
         self._state = secrets.token_urlsafe(32)
