@@ -19,7 +19,8 @@ from servers.scripted import Answer, Asked, Scripted, error, reply, scripted, to
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import CodeGrant, DeviceGrant, client_credentials, refresh, revoke
+from immune_nb.auth.devices import DeviceGrant
+from immune_nb.auth.grants import CodeGrant, client_credentials, refresh, revoke
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import find_server
 from immune_nb.auth.tokens import Token, TokenKeeper

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import CodeGrant, DeviceGrant, client_credentials, refresh, revoke
+from immune_nb.auth.devices import DeviceGrant
+from immune_nb.auth.grants import CodeGrant, client_credentials, refresh, revoke
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import Server
 from immune_nb.auth.signin import BrowserSignIn
@@ -309,6 +310,7 @@ def test_no_answer_but_the_right_one_is_redeemed(fields, tail):
     pairs = parse_qsl(query)
     states, codes = ([value for name, value in pairs if name == wanted] for wanted in ("state", "code"))
     right = states == asked(grant)["state"] and len(codes) == 1 and dict(pairs).get("iss") == ISSUER
+    right = right and codes[0].isascii() and codes[0].isprintable() and not codes[0].isspace()  # RFC 6749 A.11
     right = right and "error" not in dict(pairs) and len(dict(pairs)) == len(pairs)
     try:
         grant.redeem(query)

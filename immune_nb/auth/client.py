@@ -6,7 +6,7 @@ The forms and signatures are authlib's, the transport is ours.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 from urllib.parse import parse_qsl, quote_plus
 
@@ -22,7 +22,7 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT, Server, find_server
 from immune_nb.auth.tokens import Token, account_in
 from immune_nb.auth.transport import QuietTransport, Transport, origin_of
-from immune_nb.errors import LoginRejectedError, ServiceError
+from immune_nb.errors import ImmuneError, LoginRejectedError, ServiceError
 from immune_nb.profiles import Profile
 
 __all__ = ["OAuthClient"]
@@ -76,13 +76,13 @@ class OAuthClient:
 
         Args:
             grant_type: The grant (RFC 6749 4, RFC 8628 3.4).
-            fields: Its parameters; empty ones are left out.
+            fields: Its parameters, those that are secret as a `Secret`; empty ones are left out.
 
         Raises:
             UnreachableError: It does not answer.
         """
         url = self.server.url("token_url", self.profile)
-        return self.post(url, prepare_token_request(grant_type, **fields), asks=True)
+        return self.post(url, _form(grant_type, fields), asks=True)
 
     def post(self, url: str, form: str, *, asks: bool = False) -> httpx.Response:
         """Send a form as this client; where the way to authenticate is not fixed, another one after a refusal.
@@ -91,7 +91,23 @@ class OAuthClient:
             url: Where to.
             form: What, form-encoded.
             asks: Whether it asks for a token, and so says for which APIs (RFC 8707) and what else the profile adds.
+
+        Raises:
+            UnreachableError: It does not answer.
         """
+        outcome = self._outcome(url, form, asks=asks)
+        del form  # it may hold a code or a token, and a traceback would keep it, here and in any frame below
+        if isinstance(outcome, ImmuneError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, url: str, form: str, *, asks: bool) -> httpx.Response | ImmuneError:
+        try:
+            return self._answer(url, form, asks=asks)
+        except ImmuneError as error:
+            return error.with_traceback(None)
+
+    def _answer(self, url: str, form: str, *, asks: bool) -> httpx.Response:
         if asks:
             more = [*self.profile.auth_params.items(), *(("resource", r) for r in self.profile.resources)]
             form = add_params_to_qs(form, more)
@@ -117,7 +133,11 @@ class OAuthClient:
         where = self.server.url("token_url", self.profile).partition("?")[0]
         check_reply(reply, where, known=known)
         now = self.clock()
-        return Token.from_reply(json_object(reply, where), now, ahead=ahead(reply.headers.get("date", ""), now) or 0)
+        return Token.from_reply(json_object(reply, where), now, ahead=self.ahead(reply))
+
+    def ahead(self, reply: httpx.Response) -> float:
+        """Seconds that the server's clock was ahead of ours when it answered; 0 when it does not say."""
+        return ahead(reply.headers.get("date", ""), self.clock()) or 0.0
 
     def account_of(self, token: Token) -> str:
         """Whose token it is, from the server's userinfo endpoint (OpenID Connect Core 5.3); "" when it does not say.
@@ -130,9 +150,11 @@ class OAuthClient:
             return ""
         try:
             reply = self._pool(url).handle_request(_userinfo(url, token))
-            return account_in(json_object(reply, url)) if reply.is_success else ""
+            claimed = json_object(reply, url) if reply.is_success else {}
         except ServiceError:
             return ""
+        is_theirs = not token.subject or claimed.get("sub") == token.subject  # 5.3.2
+        return account_in(claimed) if is_theirs else ""
 
     def close(self) -> None:
         """Close the connections to the server, and let go of the secret."""
@@ -175,6 +197,12 @@ def _ways(profile: Profile, client_id: str, secret: Secret | None, offered: tupl
     both = client_id + secret.reveal()
     # Not a few servers do not decode what RFC 6749 2.3.1 has encoded.
     return [*ways, "basic, as it is"] if "basic" in ways and quote_plus(both) != both else ways
+
+
+def _form(grant_type: str, fields: Mapping[str, object]) -> str:
+    plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in fields.items()}
+    form: str = prepare_token_request(grant_type, **plain)
+    return form
 
 
 def _userinfo(url: str, token: Token) -> httpx.Request:

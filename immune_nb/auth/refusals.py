@@ -105,7 +105,7 @@ def check_reply(reply: httpx.Response, where: str, *, setting: str = "token_url"
         )
     if reply.is_client_error and status not in NOWHERE:
         raise UnreachableError(f"{answered}, without an OAuth error: a proxy on the way?", hint="Try again later.")
-    raise BadReplyError(f"{answered}, not a token.", hint=f"Is {setting} right?")
+    raise BadReplyError(f"{answered}.", hint=f"Is {setting} right?")
 
 
 def _wait(reply: httpx.Response) -> float | None:
