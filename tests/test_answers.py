@@ -73,8 +73,8 @@ def signed_in(there: Scripted, date: float | None = None, **claims: object) -> i
         ({"aud": "another"}, "it is for another"),
         ({"aud": ["another", "third"]}, "it is for"),
         ({"exp": 1}, "expired"),
-        ({"nonce": None}, "nonce"),
-        ({"nonce": "theirs"}, "nonce"),
+        ({"nonce": None}, "lacks our nonce"),
+        ({"nonce": "theirs"}, "nonce is not ours"),
     ],
 )
 def test_an_id_token_of_another_login_is_refused(there, claims, words):
@@ -182,9 +182,10 @@ def test_an_error_says_what_to_check(there, word, words):
     assert words in str(caught.value)
 
 
-def test_a_code_that_is_refused_leads_to_another_login(there):
-    """`invalid_grant`: the client, its secret and scopes are not the matter."""
-    there.says("/token", error("invalid_grant", error_description="code expired"))
+@pytest.mark.parametrize(("word", "status"), [("invalid_grant", 400), ("bad_verification_code", 200)])
+def test_a_code_that_is_refused_leads_to_another_login(there, word, status):
+    """In OAuth's word and in GitHub's: the client, its secret and scopes are not the matter."""
+    there.says("/token", error(word, status, error_description="code expired"))
     login = pending(there)
     with pytest.raises(im.LoginRejectedError, match=r"code expired\. Log in again\.$"):
         login.paste(back(login, code=CODE))

@@ -60,7 +60,7 @@ def misfit(identity: Mapping[str, Any], *, issuer: str | None, client_id: str, n
     if not identity:
         return ""
     if identity.get("nonce", "") != nonce:
-        return "the nonce is not ours"
+        return "its nonce is not ours" if "nonce" in identity else "it lacks our nonce"
     if issuer and "iss" in identity and _bare(identity["iss"]) != _bare(issuer):
         return f"{quoted(identity['iss'], 120)} made it"
     if "aud" in identity and client_id not in (audience if isinstance(audience, list) else [audience]):

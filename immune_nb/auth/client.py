@@ -133,9 +133,9 @@ class OAuthClient:
         where = self.server.url("token_url", self.profile).partition("?")[0]
         check_reply(reply, where, known=known)
         now = self.clock()
-        return Token.from_reply(json_object(reply, where), now, ahead=self.ahead(reply))
+        return Token.from_reply(json_object(reply, where), now, ahead=self.skew(reply))
 
-    def ahead(self, reply: httpx.Response) -> float:
+    def skew(self, reply: httpx.Response) -> float:
         """Seconds that the server's clock was ahead of ours when it answered; 0 when it does not say."""
         return ahead(reply.headers.get("date", ""), self.clock()) or 0.0
 

@@ -192,7 +192,7 @@ class CodeGrant:
             issuer=client.server.issuer,
             client_id=client.client_id,
             nonce=self._nonce,
-            now=client.clock() + client.ahead(reply),
+            now=client.clock() + client.skew(reply),
         )
         if fault:
             raise LoginRejectedError(f"The token is of another login: {fault}.", hint="Try again.")

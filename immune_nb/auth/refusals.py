@@ -20,11 +20,11 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 NOT_A_REFUSAL = frozenset({404, 405, 407, 408, 410, 413, 421, 425, 429, 451})  # whatever they say
 NOWHERE = frozenset({404, 405, 410})
 TEMPORARY = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
-OVER = frozenset({"invalid_grant", "invalid_token", "bad_refresh_token"})  # the last is GitHub's
+OVER = frozenset({"invalid_grant", "invalid_token", "bad_refresh_token"})  # bad_… are GitHub's
 # What a server may answer that knows only another way of client authentication.
 MAY_BE_THE_METHOD = frozenset({"invalid_client", "invalid_request", "unauthorized_client", ""})
 HINTS = {
-    **dict.fromkeys(OVER, "Log in again."),
+    **dict.fromkeys((*OVER, "bad_verification_code"), "Log in again."),
     "invalid_client": "Check the client and its secret.",
     "unauthorized_client": "Check the client, its secret and what it is registered for.",
     "invalid_scope": "Check the scopes.",
@@ -104,7 +104,8 @@ def check_reply(reply: httpx.Response, where: str, *, setting: str = "token_url"
             f"{where} refused this login: {said or f'HTTP {status}'}.", hint=HINTS.get(word, usual)
         )
     if reply.is_client_error and status not in NOWHERE:
-        raise UnreachableError(f"{answered}, without an OAuth error: a proxy on the way?", hint="Try again later.")
+        hint = "Try again later, or log in again." if known else "Try again later."
+        raise UnreachableError(f"{answered}, without an OAuth error: a proxy on the way?", hint=hint)
     raise BadReplyError(f"{answered}.", hint=f"Is {setting} right?")
 
 
