@@ -105,7 +105,7 @@ def check_reply(reply: httpx.Response, where: str, *, setting: str = "token_url"
         )
     if reply.is_client_error and status not in NOWHERE:
         hint = "Try again later, or log in again." if known else "Try again later."
-        raise UnreachableError(f"{answered}, without an OAuth error: a proxy on the way?", hint=hint)
+        raise UnreachableError(f"{answered}, perhaps for a proxy on the way.", hint=hint)
     raise BadReplyError(f"{answered}.", hint=f"Is {setting} right?")
 
 
