@@ -9,7 +9,7 @@ from dataclasses import replace
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.signin import BrowserSignIn, DeviceSignIn
+from immune_nb.auth.signin import BrowserSignIn, DeviceSignIn, pasted
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile, find_profile
@@ -106,7 +106,9 @@ class PendingLogin:
         """
         if isinstance(self._sign_in, DeviceSignIn):
             raise ConfigError("A device sign-in needs no address.", hint="Type the code at the address shown.")
-        return self._session(self._sign_in.paste(address))
+        answer = pasted(address)
+        del address  # a traceback would show it
+        return self._session(self._sign_in.paste(answer))
 
     def cancel(self) -> None:
         """Give up: stop listening and asking."""
@@ -114,7 +116,8 @@ class PendingLogin:
 
     def _session(self, token: Token) -> Session:
         self._sign_in.cancel()
-        token = token if token.account else replace(token, account=self._client.account_of(token))
+        if token.account in ("", token.subject):  # a number, or nothing: the server may know a better name
+            token = replace(token, account=self._client.account_of(token) or token.account)
         who = Credentials(
             self.method,
             token=token,

@@ -22,6 +22,11 @@ from immune_nb.writes import Writes
 
 __all__ = ["Session"]
 
+HOW_TO_STAY = (
+    "The server gave no refresh token. The scope offline_access gets one at many servers; at others, "
+    'auth_params = {prompt = "consent"} or {access_type = "offline"} does.'
+)
+
 
 class Session(Outlook, Writes):
     """One login to one API, and what it can ask and tell. Threads may share it; processes may not.
@@ -38,6 +43,8 @@ class Session(Outlook, Writes):
         ConfigError: The profile lacks what this kind of login needs.
     """
 
+    _open: Login | None = None
+
     def __init__(
         self,
         profile: Profile,
@@ -48,8 +55,9 @@ class Session(Outlook, Writes):
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.profile = profile  # first of all: where the rest fails, a traceback may show this session
         login = log_in(profile, credentials, client=client, transport=transport, clock=clock)
-        self._open: Login | None = login
+        self._open = login
         quiet = QuietTransport(profile.base_url, transport)
         self._signing = CredentialTransport(login.auth, profile.base_url, quiet)
         sender = Client(
@@ -117,7 +125,9 @@ class Session(Outlook, Writes):
         """
         keeper = self._login.keeper
         if keeper is None or not keeper.is_renewable:
-            raise ConfigError(f"An {self._login.credentials.method} does not renew.", hint="Log in with another.")
+            who = self._login.credentials
+            hint = HOW_TO_STAY if who.sign_in else "Log in with another."
+            raise ConfigError(f"This {who.method} does not renew.", hint=hint)
         keeper.replace(keeper.token)
 
     def rotate(

@@ -19,7 +19,8 @@ from servers.scripted import Answer, Asked, Scripted, error, reply, scripted, to
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import CodeGrant, DeviceGrant, client_credentials, refresh, revoke
+from immune_nb.auth.devices import DeviceGrant
+from immune_nb.auth.grants import CodeGrant, client_credentials, refresh, revoke
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import find_server
 from immune_nb.auth.tokens import Token, TokenKeeper
@@ -214,7 +215,7 @@ def test_a_refresh_that_is_the_same_login_is_taken(there, answer):
 def test_a_refresh_that_is_not_is_refused(there, answer, words):
     """The controls of the above: more rights, another person under the same address."""
     there.says("/token", answer)
-    with pytest.raises(im.LoginRejectedError, match=words):
+    with pytest.raises(im.SessionExpiredError, match=words):
         refresh(client(there, scopes=("read",)), OLD)
 
 

@@ -268,9 +268,9 @@ def test_no_widget_state_holds_what_only_one_login_may_know(panel, desk, person)
     """State, verifier and device code are in no widget's state (A13, L09); the probe finds the user's code."""
     person.begins(panel, "browser")
     grant = desk.waiting.pending._sign_in._grant
-    assert not any(leaks(state(), secret) for secret in (grant._state, grant._verifier))
+    assert not any(leaks(state(), secret.reveal()) for secret in (grant._state, grant._verifier))
     person.begins(panel, "device")
-    assert not leaks(state(), desk.waiting.pending._sign_in._grant._code)
+    assert not leaks(state(), desk.waiting.pending._sign_in._grant._code.reveal())
     assert leaks(state(), desk.waiting.pending.user_code)
 
 

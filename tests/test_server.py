@@ -107,6 +107,41 @@ def test_what_is_no_metadata_is_said_so(answer):
         found(answer)
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_an_outage_of_the_metadata_is_one(status):
+    """F01: what may pass is not called missing, whoever else's metadata lie beside it."""
+    service = WellKnown()
+    service.documents = {
+        "/.well-known/oauth-authorization-server/tenant": httpx.Response(status),
+        "/.well-known/openid-configuration/tenant": {**METADATA, "issuer": "https://other.example"},
+    }
+    with pytest.raises(im.UnreachableError, match=f"answered {status}.*Try again later"):
+        find_server(profile(), httpx.MockTransport(service))
+
+
+def test_a_redirect_is_named_and_not_followed():
+    """A17: where it points is for a person to judge; a query is not shown."""
+    with pytest.raises(im.BadReplyError, match="points to https://moved.example/x. Set issuer") as caught:
+        found(httpx.Response(301, headers={"Location": "https://moved.example/x?session=canary"}))
+    assert "canary" not in str(caught.value)
+
+
+def test_a_document_without_a_token_endpoint_hides_no_better_one():
+    """RFC 8414 before OpenID, but for one that is of no use; where there is no better one it stands."""
+    poor = {name: value for name, value in METADATA.items() if name != "token_endpoint"}
+    service = WellKnown()
+    service.documents = {"/.well-known/oauth-authorization-server/tenant": poor}
+    assert find_server(profile(), httpx.MockTransport(service)).token_url is None
+    service.documents["/tenant/.well-known/openid-configuration"] = METADATA
+    assert find_server(profile(), httpx.MockTransport(service)).token_url == "https://login.example/t"
+
+
+@pytest.mark.parametrize(("said", "wants"), [(True, True), (False, False), (None, False), ("true", False)])
+def test_a_wish_for_pushed_requests_is_read(said, wants):
+    """RFC 9126 5."""
+    assert found({**METADATA, "require_pushed_authorization_requests": said}).wants_pushed is wants
+
+
 @pytest.mark.parametrize(("methods", "takes"), [(["plain"], False), (["S256"], True), ([], False), (None, True)])
 def test_pkce_is_believed_unless_denied(methods, takes):
     """A07: a server that lists methods without S256 does not take it; one that lists none may."""

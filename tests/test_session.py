@@ -4,6 +4,7 @@ import gc
 import pickle
 import subprocess
 import sys
+import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 import immune_nb as im
+from immune_nb.auth.chain import Credentials
+from immune_nb.auth.secrets import Secret
 from immune_nb.connecting import connect
 from immune_nb.session import Session
 from immune_nb.sessions import Sessions, sessions_of
@@ -293,3 +296,13 @@ def test_importing_the_package_loads_nothing_heavy():
     program = f"import sys, immune_nb; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_session_that_came_to_nothing_can_be_shown():
+    """A traceback with locals shows the session whose `__init__` failed."""
+    who = Credentials("test", client_id="me", client_secret=Secret("s3cret-text"))
+    with pytest.raises(im.ConfigError) as caught:
+        Session(im.Profile("lab", "https://lab.example"), who)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "<Session 'lab' at https://lab.example, logged out>" in shown
+    assert "s3cret-text" not in shown

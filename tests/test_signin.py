@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import CodeGrant, DeviceGrant, refresh, revoke
+from immune_nb.auth.devices import DeviceGrant
+from immune_nb.auth.grants import CodeGrant, client_credentials, refresh, revoke
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import Server
 from immune_nb.auth.signin import BrowserSignIn
@@ -160,6 +161,12 @@ def test_a_server_without_s256_is_refused():
         CodeGrant(client(Script(), replace(SERVER, takes_s256=False)), "http://127.0.0.1:1/cb")
 
 
+def test_a_server_that_wants_pushed_requests_sends_nobody_to_a_browser():
+    """RFC 9126: its refusal would be a page, and nothing would ever come back."""
+    with pytest.raises(im.ConfigError, match="RFC 9126"):
+        BrowserSignIn(client(Script(), replace(SERVER, wants_pushed=True)))
+
+
 def test_a_servers_words_are_escaped_and_capped():
     """A12: ANSI, CRLF, bidi and a flood in `error_description` stay one short plain line."""
     grant = CodeGrant(client(Script()), "http://127.0.0.1:1/cb")
@@ -303,6 +310,7 @@ def test_no_answer_but_the_right_one_is_redeemed(fields, tail):
     pairs = parse_qsl(query)
     states, codes = ([value for name, value in pairs if name == wanted] for wanted in ("state", "code"))
     right = states == asked(grant)["state"] and len(codes) == 1 and dict(pairs).get("iss") == ISSUER
+    right = right and codes[0].isascii() and codes[0].isprintable() and not codes[0].isspace()  # RFC 6749 A.11
     right = right and "error" not in dict(pairs) and len(dict(pairs)) == len(pairs)
     try:
         grant.redeem(query)
@@ -345,7 +353,7 @@ def jwt(**claims):
 )
 def test_a_refresh_that_is_not_the_same_login_is_refused(reply, words):
     """A14: a wider scope, somebody else's token, a replayed refresh token."""
-    with pytest.raises(im.LoginRejectedError, match=words):
+    with pytest.raises(im.SessionExpiredError, match=words):
         refresh(client(Script(reply)), OLD)
 
 
@@ -386,7 +394,7 @@ def test_a_private_key_signs_the_client_in():
     for key, algorithm in ((RSAKey.generate_key(2048), "RS256"), (ECKey.generate_key("P-256"), "ES256")):
         script = Script()
         pem = Secret(key.as_pem(private=True).decode(), "private key")
-        client(script, secret=pem).token("client_credentials")
+        client_credentials(client(script, secret=pem))
         form = script.seen[0][1]
         assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
         head, body = (
@@ -400,4 +408,4 @@ def test_a_private_key_signs_the_client_in():
 def test_a_key_that_is_none_is_said_so():
     """A PEM that holds no RSA or EC key."""
     with pytest.raises(im.LoginRejectedError, match="PEM"):
-        client(Script(), secret=Secret("-----BEGIN JUNK-----\nabc")).token("client_credentials")
+        client_credentials(client(Script(), secret=Secret("-----BEGIN JUNK-----\nabc")))

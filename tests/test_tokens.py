@@ -236,3 +236,19 @@ def test_a_keeper_does_not_pickle():
     """L26: no bytes of a login leave by pickle."""
     with pytest.raises(TypeError):
         pickle.dumps(TokenKeeper(lambda _: token()))
+
+
+def test_only_a_login_that_is_over_is_asked_for_no_more():
+    """RFC 6749 5.2: a refused client may be put right; a refused grant stays so."""
+    faults = [LoginRejectedError("no client", hint="Check the client."), SessionExpiredError("over", hint="Log in.")]
+    asked = []
+
+    def obtain(_):
+        asked.append(1)
+        raise faults[min(len(asked), 2) - 1]
+
+    keeper = TokenKeeper(obtain, Token(Secret("abc"), 0.0, 1.0, refresh=Secret("rt")), clock=lambda: 5.0)
+    for hint in ("Check the client", "Log in", "Log in"):
+        with pytest.raises(SessionExpiredError, match=hint):
+            keeper.usable()
+    assert len(asked) == 2

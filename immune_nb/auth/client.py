@@ -6,8 +6,8 @@ The forms and signatures are authlib's, the transport is ours.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 from urllib.parse import parse_qsl, quote_plus
 
 import httpx
@@ -17,25 +17,23 @@ from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.probe import ahead
+from immune_nb.auth.refusals import FORM_TYPE, check_reply, json_object, may_be_the_method, oauth_error
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT, Server, find_server
 from immune_nb.auth.tokens import Token, account_in
 from immune_nb.auth.transport import QuietTransport, Transport, origin_of
-from immune_nb.errors import BadReplyError, LoginRejectedError, ServiceError, UnreachableError, quoted
+from immune_nb.errors import ImmuneError, LoginRejectedError, ServiceError
 from immune_nb.profiles import Profile
 
-__all__ = ["OAuthClient", "check_reply", "json_object", "oauth_error"]
+__all__ = ["OAuthClient"]
 
 FORM = {
-    "Content-Type": "application/x-www-form-urlencoded",
+    "Content-Type": FORM_TYPE,
     "Accept": "application/json",
     "User-Agent": "immune_nb",
     "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
 TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
-# What a server may answer that knows only another way of client authentication.
-MAY_BE_THE_METHOD = frozenset({"invalid_client", "invalid_request", "unauthorized_client", ""})
-NOT_A_REFUSAL = frozenset({404, 405, 408, 421, 425, 429})
 
 
 class OAuthClient:
@@ -73,24 +71,18 @@ class OAuthClient:
         self._transport = transport
         self._pools: dict[object, QuietTransport] = {}
 
-    def token(self, grant_type: str, **fields: object) -> Token:
-        """Ask the token endpoint for a token.
+    def ask(self, grant_type: str, **fields: object) -> httpx.Response:
+        """Send a request to the token endpoint, and return whatever comes.
 
         Args:
             grant_type: The grant (RFC 6749 4, RFC 8628 3.4).
-            fields: Its parameters; empty ones are left out.
+            fields: Its parameters, those that are secret as a `Secret`; empty ones are left out.
 
         Raises:
-            LoginRejectedError: The server refuses.
-            UnreachableError: It does not answer, or with a server error.
-            BadReplyError: It answers something that is not a token.
+            UnreachableError: It does not answer.
         """
-        return self.read(self.ask(grant_type, **fields))
-
-    def ask(self, grant_type: str, **fields: object) -> httpx.Response:
-        """Send a token request, and return whatever comes."""
         url = self.server.url("token_url", self.profile)
-        return self.post(url, prepare_token_request(grant_type, **fields), asks=True)
+        return self.post(url, _form(grant_type, fields), asks=True)
 
     def post(self, url: str, form: str, *, asks: bool = False) -> httpx.Response:
         """Send a form as this client; where the way to authenticate is not fixed, another one after a refusal.
@@ -99,24 +91,53 @@ class OAuthClient:
             url: Where to.
             form: What, form-encoded.
             asks: Whether it asks for a token, and so says for which APIs (RFC 8707) and what else the profile adds.
+
+        Raises:
+            UnreachableError: It does not answer.
         """
+        outcome = self._outcome(url, form, asks=asks)
+        del form  # it may hold a code or a token, and a traceback would keep it, here and in any frame below
+        if isinstance(outcome, ImmuneError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, url: str, form: str, *, asks: bool) -> httpx.Response | ImmuneError:
+        try:
+            return self._answer(url, form, asks=asks)
+        except ImmuneError as error:
+            return error.with_traceback(None)
+
+    def _answer(self, url: str, form: str, *, asks: bool) -> httpx.Response:
         if asks:
             more = [*self.profile.auth_params.items(), *(("resource", r) for r in self.profile.resources)]
             form = add_params_to_qs(form, more)
         reply, ways = self._send(url, form), self._ways
-        while len(self._ways) > 1 and _may_be_the_method(reply):
+        while len(self._ways) > 1 and may_be_the_method(reply):
             self._ways = self._ways[1:]
             reply = self._send(url, form)
         # One that has worked is kept to; where none has, it may not have been the reason.
         self._ways = self._ways[:1] if reply.is_success and not oauth_error(reply) else ways
         return reply
 
-    def read(self, reply: httpx.Response) -> Token:
-        """The token in an answer; see `token` for what is raised."""
+    def read(self, reply: httpx.Response, *, known: bool = False) -> Token:
+        """The token in an answer.
+
+        Args:
+            reply: What the token endpoint answered.
+            known: Whether this login has worked before.
+
+        Raises:
+            LoginRejectedError: The server refuses.
+            ServiceError: It answers something that is not a token; see `check_reply`.
+        """
         where = self.server.url("token_url", self.profile).partition("?")[0]
-        check_reply(reply, where)
+        check_reply(reply, where, known=known)
         now = self.clock()
-        return Token.from_reply(json_object(reply, where), now, ahead=ahead(reply.headers.get("date", ""), now) or 0)
+        return Token.from_reply(json_object(reply, where), now, ahead=self.skew(reply))
+
+    def skew(self, reply: httpx.Response) -> float:
+        """Seconds that the server's clock was ahead of ours when it answered; 0 when it does not say."""
+        return ahead(reply.headers.get("date", ""), self.clock()) or 0.0
 
     def account_of(self, token: Token) -> str:
         """Whose token it is, from the server's userinfo endpoint (OpenID Connect Core 5.3); "" when it does not say.
@@ -129,9 +150,11 @@ class OAuthClient:
             return ""
         try:
             reply = self._pool(url).handle_request(_userinfo(url, token))
-            return account_in(json_object(reply, url)) if reply.is_success else ""
+            claimed = json_object(reply, url) if reply.is_success else {}
         except ServiceError:
             return ""
+        is_theirs = not token.subject or claimed.get("sub") == token.subject  # 5.3.2
+        return account_in(claimed) if is_theirs else ""
 
     def close(self) -> None:
         """Close the connections to the server, and let go of the secret."""
@@ -176,11 +199,10 @@ def _ways(profile: Profile, client_id: str, secret: Secret | None, offered: tupl
     return [*ways, "basic, as it is"] if "basic" in ways and quote_plus(both) != both else ways
 
 
-def _may_be_the_method(reply: httpx.Response) -> bool:
-    """Whether a refusal may be about the way of client authentication: a 401 always, else by its word."""
-    if not reply.is_client_error or reply.status_code in NOT_A_REFUSAL:
-        return False
-    return reply.status_code == httpx.codes.UNAUTHORIZED or oauth_error(reply) in MAY_BE_THE_METHOD
+def _form(grant_type: str, fields: Mapping[str, object]) -> str:
+    plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in fields.items()}
+    form: str = prepare_token_request(grant_type, **plain)
+    return form
 
 
 def _userinfo(url: str, token: Token) -> httpx.Request:
@@ -213,60 +235,3 @@ def _jwt_signer(client_id: str, secret: Secret, url: str) -> ClientAuth:
         except (JoseError, ValueError):
             continue
     raise LoginRejectedError("The private key is neither an RSA nor an EC key in PEM form.", hint="Check the key.")
-
-
-def oauth_error(reply: httpx.Response, field: str = "error") -> str:
-    """`field` of an OAuth error answer (RFC 6749 5.2), flat or in an envelope; "" when there is none."""
-    error = (_fields(reply) or {}).get(field)
-    if isinstance(error, dict):
-        error = error.get("code") or error.get("message")
-    return error if isinstance(error, str) else ""
-
-
-def json_object(reply: httpx.Response, where: str) -> dict[str, Any]:
-    """The body as a JSON object, or as the form that some servers send instead.
-
-    Raises:
-        BadReplyError: It is something else.
-    """
-    body = _fields(reply)
-    if body is not None:
-        return body
-    raise BadReplyError(f"{where} did not answer with a JSON object.", hint="Is that address right?")
-
-
-def _fields(reply: httpx.Response) -> dict[str, Any] | None:
-    """The fields of an answer; None when it has none."""
-    try:
-        body = reply.json()
-    except (ValueError, RecursionError):
-        is_form = FORM["Content-Type"] in reply.headers.get("content-type", "")
-        body = dict(parse_qsl(reply.content.decode("utf-8", errors="replace"))) if is_form else None
-    return body if isinstance(body, dict) else None
-
-
-def check_reply(reply: httpx.Response, where: str) -> None:
-    """Raise unless the server said yes (RFC 6749 5.2).
-
-    Args:
-        reply: The answer of the token endpoint, or of one with the same errors.
-        where: That endpoint.
-
-    Raises:
-        LoginRejectedError: The server refuses.
-        UnreachableError: It answers with a server error, or asks for patience.
-        BadReplyError: It answers something else.
-    """
-    status, refusal = reply.status_code, oauth_error(reply)
-    if reply.is_success and not refusal:
-        return
-    refuses = reply.is_client_error and status not in NOT_A_REFUSAL
-    if refuses or (reply.is_success and refusal):  # some say no with a 200
-        said = oauth_error(reply, "error_description") or refusal or f"HTTP {status}"
-        raise LoginRejectedError(
-            f"{where} refused this login: {quoted(said).rstrip('.')}.",
-            hint="Check the client, its secret and scopes.",
-        )
-    if reply.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS:
-        raise UnreachableError(f"{where} answered {status}.", hint="Try again later.")
-    raise BadReplyError(f"{where} answered {status}, not a token.", hint="Is token_url right?")

@@ -1,36 +1,41 @@
-"""The OAuth grants: what each sends, and what its answers mean. Protocol only: nothing waits, prints or stores."""
+"""The OAuth grants: what each sends, and what its answers mean. Protocol only: nothing waits, prints or stores.
+
+The one for devices is in `devices`.
+"""
 
 from __future__ import annotations
 
 import hmac
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from immune_nb.auth.client import OAuthClient, check_reply, json_object, oauth_error
-from immune_nb.auth.secrets import Secret
+from immune_nb.auth.answers import misfit, refusal, sealed
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.refusals import is_over, json_object, oauth_error
+from immune_nb.auth.secrets import Secret, unframed
 from immune_nb.auth.tokens import Token, claims
-from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, ServiceError, UnreachableError, quoted
-from immune_nb.profiles import check_url
+from immune_nb.errors import (
+    ConfigError,
+    LoginRejectedError,
+    ServiceError,
+    SessionExpiredError,
+    quoted,
+)
 
-__all__ = ["CodeGrant", "DeviceGrant", "client_credentials", "refresh", "revoke"]
+__all__ = ["CodeGrant", "client_credentials", "refresh", "revoke"]
 
-SLOW_DOWN_SECONDS = 5.0
-DEFAULT_INTERVAL = 5.0
-DEFAULT_LIFETIME = 900.0
-LONGEST_INTERVAL = 60.0
 ABOUT_A_PERSON = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
-DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 
-def client_credentials(client: OAuthClient) -> Token:
-    """A token for the client itself (RFC 6749 4.4); see `OAuthClient.token` for what is raised."""
-    return client.token("client_credentials", scope=client.profile.scopes)
+def client_credentials(client: OAuthClient, *, known: bool = False) -> Token:
+    """A token for the client itself (RFC 6749 4.4); see `OAuthClient.read` for `known`, and for what is raised."""
+    return client.read(client.ask("client_credentials", scope=client.profile.scopes), known=known)
 
 
 def refresh(client: OAuthClient, token: Token) -> Token:
@@ -39,17 +44,18 @@ def refresh(client: OAuthClient, token: Token) -> Token:
     A rotated refresh token replaces the old one; where none comes, the old one is kept.
 
     Raises:
-        LoginRejectedError: The server refuses, or the answer is somebody else's login or a wider one.
+        SessionExpiredError: The login is over, or the answer is somebody else's or a wider one.
+        LoginRejectedError: The server refuses for another reason, which may pass: the client, say.
         ServiceError: It does not answer as it should.
     """
     if token.refresh is None:
-        raise LoginRejectedError("This login cannot be renewed.", hint="Log in again.")
-    new = client.token("refresh_token", refresh_token=token.refresh.reveal())
+        raise SessionExpiredError("This login cannot be renewed.", hint="Log in again.")
+    new = _refreshed(client, token.refresh)
     if _differ(token.subject, new.subject) or _differ(*(claims(t.access.reveal()).get("sub") for t in (token, new))):
-        raise LoginRejectedError("The renewed token is another user's.", hint="Log in again.")
+        raise SessionExpiredError("The renewed token is another user's.", hint="Log in again.")
     more = _beyond(new.scopes, (*token.scopes, *client.profile.scopes)) if token.scopes else []
     if more:
-        raise LoginRejectedError(
+        raise SessionExpiredError(
             f"The renewed token has scopes that were not granted: {quoted(' '.join(more), 80)}.", hint="Log in again."
         )
     return replace(
@@ -59,6 +65,15 @@ def refresh(client: OAuthClient, token: Token) -> Token:
         account=token.account or new.account,
         subject=new.subject or token.subject,
     )
+
+
+def _refreshed(client: OAuthClient, secret: Secret) -> Token:
+    reply = client.ask("refresh_token", refresh_token=secret)
+    try:
+        return client.read(reply, known=True)
+    except LoginRejectedError as error:
+        refusal = SessionExpiredError(error.message, hint=error.hint) if is_over(reply) else error
+    raise refusal
 
 
 def _differ(one: object, other: object) -> bool:
@@ -117,17 +132,22 @@ class CodeGrant:
         url: The address a person must open.
 
     Raises:
-        ConfigError: The profile has no authorization endpoint, or the server does not take S256.
+        ConfigError: The profile has no authorization endpoint, or the server wants what we do not offer.
     """
 
     def __init__(self, client: OAuthClient, redirect_uri: str) -> None:
         address = client.server.url("authorize_url", client.profile)
         if not client.server.takes_s256:
             raise ConfigError("This server does not take PKCE with S256.", hint="Use another method.")
+        if client.server.wants_pushed:
+            raise ConfigError(
+                "This server wants pushed authorization requests (RFC 9126), which are not supported.",
+                hint="Use another method.",
+            )
         self._client = client
         self._redirect_uri = redirect_uri
-        self._state = secrets.token_urlsafe(32)
-        self._verifier = secrets.token_urlsafe(48)
+        self._state = Secret(secrets.token_urlsafe(32), "state")
+        self._verifier = Secret(secrets.token_urlsafe(48), "code verifier")
         self._nonce = secrets.token_urlsafe(32) if "openid" in client.profile.scopes else ""
         self.url: str = prepare_grant_uri(
             address,
@@ -135,20 +155,20 @@ class CodeGrant:
             "code",
             redirect_uri=redirect_uri,
             scope=client.profile.scopes,
-            state=self._state,
-            code_challenge=create_s256_code_challenge(self._verifier),
+            state=self._state.reveal(),
+            code_challenge=create_s256_code_challenge(self._verifier.reveal()),
             code_challenge_method="S256",
             resource=list(client.profile.resources),
             **({"nonce": self._nonce} if self._nonce else {}),
             **client.profile.auth_params,
         )
 
-    def is_answer(self, query: str) -> bool:
+    def is_answer(self, query: str | Secret) -> bool:
         """Whether a query string answers this very request: one `state`, and ours."""
-        states = [value for name, value in parse_qsl(query) if name == "state"]
-        return len(states) == 1 and hmac.compare_digest(states[0].encode(), self._state.encode())
+        states = [value for name, value in parse_qsl(sealed(query).reveal()) if name == "state"]
+        return len(states) == 1 and hmac.compare_digest(states[0].encode(), self._state.reveal().encode())
 
-    def redeem(self, query: str) -> Token:
+    def redeem(self, query: str | Secret) -> Token:
         """Exchange the answer for a token.
 
         Args:
@@ -158,114 +178,37 @@ class CodeGrant:
             LoginRejectedError: It is no answer to this request, or the person or the server declined.
             ServiceError: The token endpoint does not answer as it should.
         """
-        answer = self._answer(query)
-        if "error" in answer:
-            raise LoginRejectedError(f"The login was declined: {_said(answer)}.", hint="Try again.")
-        if not answer.get("code"):
-            raise LoginRejectedError("The answer of the login holds no code.", hint="Try again.")
-        fields = {"code": answer["code"], "redirect_uri": self._redirect_uri, "code_verifier": self._verifier}
-        token = self._client.token("authorization_code", **fields)
-        if token.nonce and token.nonce != self._nonce:  # OpenID Connect Core 3.1.3.7
-            raise LoginRejectedError("The token is of another login.", hint="Try again.")
+        answer = sealed(query)
+        del query  # a traceback would show it
+        return unframed(lambda: self._redeemed(answer))
+
+    def _redeemed(self, answer: Secret) -> Token:
+        client, back = self._client, self._redirect_uri
+        code = self._code(answer)
+        reply = client.ask("authorization_code", code=code, redirect_uri=back, code_verifier=self._verifier)
+        token = client.read(reply)
+        fault = misfit(
+            claims(json_object(reply, "").get("id_token")),  # a server without OpenID sends none
+            issuer=client.server.issuer,
+            client_id=client.client_id,
+            nonce=self._nonce,
+            now=client.clock() + client.skew(reply),
+        )
+        if fault:
+            raise LoginRejectedError(f"The token is of another login: {fault}.", hint="Try again.")
         return token
 
-    def _answer(self, query: str) -> dict[str, str]:
-        """The fields of the answer, once it is known to be ours (RFC 6749 10.12, RFC 9207 2.4)."""
-        pairs = parse_qsl(query)
+    def _code(self, query: Secret) -> Secret:
+        """The code of the answer, once it is known to be ours (RFC 6749 10.12, RFC 9207 2.4)."""
+        pairs = parse_qsl(query.reveal())
         answer = dict(pairs)
         if not self.is_answer(query) or len(answer) != len(pairs):
             raise LoginRejectedError("That is not the answer to this login.", hint="Open the link again.")
-        server = self._client.server
-        issuer = answer.get("iss")
+        server, issuer = self._client.server, answer.get("iss")
         if (issuer is None and server.sends_issuer) or (issuer and server.issuer and issuer != server.issuer):
             raise LoginRejectedError("The answer of the login is not from the expected server.", hint="Try again.")
-        return answer
-
-
-class DeviceGrant:
-    """The device authorization grant (RFC 8628): a code to type elsewhere, and a poll for its outcome.
-
-    Making one asks the server for a code.
-
-    Attributes:
-        user_code: What the person types.
-        url: Where.
-        url_complete: The same with the code filled in, where the server has that; else None.
-        interval: Seconds to wait between polls.
-        expires_at: When the code expires, in seconds of the client's clock.
-
-    Raises:
-        ConfigError: The profile has no device endpoint.
-        LoginRejectedError: The server refuses this client.
-        ServiceError: It does not answer as it should.
-    """
-
-    def __init__(self, client: OAuthClient) -> None:
-        url = client.server.url("device_url", client.profile)
-        scopes = client.profile.scopes
-        reply = client.post(url, urlencode([("scope", " ".join(scopes))] * bool(scopes)), asks=True)
-        check_reply(reply, url)
-        body = json_object(reply, url)
-        self._client = client
-        self._code, self.user_code = _required(body, "device_code"), _required(body, "user_code")
-        self.url = _required(body, "verification_uri", "verification_url")
-        self.url_complete = _text(body.get("verification_uri_complete"))
-        self.interval = _seconds(body.get("interval"), DEFAULT_INTERVAL)
-        self.expires_at = client.clock() + _seconds(body.get("expires_in"), DEFAULT_LIFETIME)
-        for address in (self.url, self.url_complete):
-            check_url("The address to open", address)
-
-    def poll(self) -> Token | None:
-        """Ask once whether the person has agreed; None while that is open.
-
-        A server error, an HTML page or no answer says nothing, and leaves it open.
-
-        Raises:
-            LoginRejectedError: The person declined, the code expired, or the server refuses.
-        """
-        if self._client.clock() >= self.expires_at:
-            raise LoginRejectedError("The code has expired.", hint="Start again.")
-        try:
-            reply = self._client.ask(DEVICE_CODE, device_code=self._code)
-        except UnreachableError:  # RFC 8628 3.5: ask ever less often then
-            self.interval = min(2 * self.interval, max(self.interval, LONGEST_INTERVAL))
-            return None
-        match oauth_error(reply):
-            case "authorization_pending":
-                return None
-            case "slow_down":
-                wished = _seconds(json_object(reply, "").get("interval"), 0.0)
-                self.interval = max(self.interval + SLOW_DOWN_SECONDS, wished)
-                return None
-            case "access_denied" | "authorization_declined":
-                raise LoginRejectedError("The login was declined.", hint="Start again if that was a mistake.")
-            case "expired_token":
-                raise LoginRejectedError("The code has expired.", hint="Start again.")
-        try:
-            return self._client.read(reply)
-        except ServiceError:
-            return None
-
-
-def _said(answer: dict[str, str]) -> str:
-    """The server's words, from an address that anybody may have made: short, and without a link."""
-    return quoted(answer.get("error_description") or answer["error"], 120).rstrip(".")
-
-
-def _required(body: dict[str, Any], *names: str) -> str:
-    found = next(filter(None, (_text(body.get(name)) for name in names)), None)
-    if found is None:
-        raise BadReplyError(f"The device endpoint's answer holds no {names[0]}.")
-    return found
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _seconds(value: Any, default: float) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        return default
-    return seconds if 0 < seconds < 1e6 else default  # noqa: PLR2004 - eleven days, more than any code lives
+        if "error" in answer:
+            raise refusal(answer)
+        with suppress(ConfigError):
+            return Secret(answer.get("code", ""), "authorization code")
+        raise LoginRejectedError("The answer of the login holds no code.", hint="Try again.")

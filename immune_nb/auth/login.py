@@ -103,6 +103,8 @@ def _obtain(client: OAuthClient) -> Obtain:
     client.server.url("token_url", client.profile)
 
     def obtain(seen: Token | None) -> Token:
-        return grants.refresh(client, seen) if seen and seen.refresh else grants.client_credentials(client)
+        if seen and seen.refresh:
+            return grants.refresh(client, seen)
+        return grants.client_credentials(client, known=seen is not None)
 
     return obtain

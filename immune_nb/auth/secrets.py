@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from immune_nb.errors import ConfigError
+from immune_nb.errors import ConfigError, ImmuneError
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "unframed"]
+
+_T = TypeVar("_T")
 
 PEM = "-----BEGIN "
 
@@ -86,6 +88,15 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"A {self.name} cannot be pickled or copied.")
+
+
+def unframed(act: Callable[[], _T]) -> _T:
+    """What `act` returns; an error of ours without the frames it came through, whose locals hold secrets."""
+    try:
+        return act()
+    except ImmuneError as error:
+        fault = error.with_traceback(None)
+    raise fault
 
 
 def _raise(fault: ConfigError) -> NoReturn:

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from immune_nb.auth.transport import QuietTransport, Transport
-from immune_nb.errors import BadReplyError, ConfigError, quoted
+from immune_nb.errors import BadReplyError, ConfigError, ImmuneError, UnreachableError, quoted
 from immune_nb.profiles import Profile, check_url
 
 __all__ = ["TIMEOUT", "Server", "find_server"]
@@ -40,6 +40,7 @@ class Server:
         revoke_url: Revocation endpoint (RFC 7009).
         issuer: Its name for itself.
         sends_issuer: Whether it promises ``iss`` in authorization answers (RFC 9207).
+        wants_pushed: Whether it takes none but pushed authorization requests (RFC 9126 5).
         takes_s256: Whether it takes PKCE's S256, as far as it says.
         client_auth: How it lets clients authenticate (RFC 8414 2), as far as it says: of ``basic`` and ``body``.
         userinfo_url: Where a token tells whose it is (OpenID Connect Core 5.3).
@@ -51,6 +52,7 @@ class Server:
     revoke_url: str | None = None
     issuer: str | None = None
     sends_issuer: bool = False
+    wants_pushed: bool = False
     takes_s256: bool = True
     client_auth: tuple[str, ...] = ()
     userinfo_url: str | None = None
@@ -80,7 +82,7 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
 
     Raises:
         ConfigError: The metadata is another issuer's, or names an unsafe address.
-        UnreachableError: The issuer does not answer.
+        UnreachableError: The issuer does not answer, or with a server error.
         BadReplyError: The issuer publishes no metadata.
 
     Source:
@@ -103,6 +105,7 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
         **{name: given[name] or found[name] for name in ENDPOINTS},
         issuer=None if ANY_TENANT in metadata["issuer"] else metadata["issuer"],
         sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
+        wants_pushed=metadata.get("require_pushed_authorization_requests") is True,
         takes_s256=not isinstance(challenges, list) or "S256" in challenges,
         client_auth=tuple(way for name, way in WAYS.items() if name in ways) if isinstance(ways, list) else (),
         userinfo_url=_address(url, profile, metadata.get("userinfo_endpoint")),
@@ -124,30 +127,57 @@ def _well_known(issuer: str) -> list[str]:
 
 def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
     """The issuer's own metadata, and where they lie. Some hosts give another issuer's for any path."""
-    others = []
+    poor, others, failures = None, [], []
     for url in _well_known(issuer):
         # Straight to the transport: a redirect is not followed (gauntlet A17).
         headers = {"Accept": "application/json", "User-Agent": "immune_nb"}
         reply = quiet.handle_request(httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT}))
-        if reply.status_code != httpx.codes.OK or len(reply.content) > MAX_METADATA:
-            continue
-        try:
-            body = json.loads(reply.content)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(body, dict) or not isinstance(body.get("issuer"), str):
-            continue
-        if _is_of(issuer, body["issuer"]):
+        body = _document(reply)
+        if body is None:
+            failures.append(reply)
+        elif not _is_of(issuer, body["issuer"]):
+            others.append(body["issuer"])
+        elif body.get("token_endpoint"):
             return url, body
-        others.append(body["issuer"])
+        else:
+            poor = poor or (url, body)  # the next may be the whole of it
+    if poor:
+        return poor
+    raise _no_metadata(quoted(issuer), others, failures)
+
+
+def _document(reply: httpx.Response) -> dict[str, Any] | None:
+    """The metadata of some issuer; None for anything else."""
+    if reply.status_code != httpx.codes.OK or len(reply.content) > MAX_METADATA:
+        return None
+    try:
+        body = json.loads(reply.content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) and isinstance(body.get("issuer"), str) else None
+
+
+def _no_metadata(issuer: str, others: list[str], failures: list[httpx.Response]) -> ImmuneError:
+    """Why there are none: an outage, another issuer's, or none at all."""
+    by_hand = "set token_url and the other addresses in the profile."
+    down = [r.status_code for r in failures if r.is_server_error or r.status_code == httpx.codes.TOO_MANY_REQUESTS]
+    if down:
+        return UnreachableError(
+            f"{issuer} does not give its OAuth metadata now: it answered {down[0]}.",
+            hint=f"Try again later, or {by_hand}",
+        )
     if others:
-        raise ConfigError(
-            f"{quoted(issuer)} publishes metadata of another issuer: {quoted(others[0])}.",
+        return ConfigError(
+            f"{issuer} publishes metadata of another issuer: {quoted(others[0])}.",
             hint="Set issuer to that name, if you trust it; or set token_url and the others, and no issuer.",
         )
-    raise BadReplyError(
-        f"{quoted(issuer)} publishes no OAuth metadata.", hint="Set token_url and the other addresses in the profile."
-    )
+    leads = next((r.headers["location"].partition("?")[0] for r in failures if r.has_redirect_location), "")
+    if leads:
+        return BadReplyError(
+            f"{issuer} publishes no OAuth metadata: it points to {quoted(leads)}.",
+            hint=f"Set issuer to who publishes them there, if you trust that; or {by_hand}",
+        )
+    return BadReplyError(f"{issuer} publishes no OAuth metadata.", hint=by_hand.capitalize())
 
 
 def _is_of(configured: str, said: str) -> bool:

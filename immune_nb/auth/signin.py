@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
+from immune_nb.auth.answers import sealed
 from immune_nb.auth.callback import Callback, answer_in, leads_here, resolved
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import CodeGrant, DeviceGrant
+from immune_nb.auth.devices import DeviceGrant
+from immune_nb.auth.grants import CodeGrant
+from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError, LoginRejectedError, QueryError
 from immune_nb.profiles import Profile
 
-__all__ = ["BrowserSignIn", "DeviceSignIn", "SignIn"]
+__all__ = ["BrowserSignIn", "DeviceSignIn", "SignIn", "pasted"]
 
 PATIENCE = 600.0  # seconds; codes live about as long
 ANY_PORT = "49152"  # in an address at which nobody listens
@@ -80,34 +83,39 @@ class BrowserSignIn:
             LoginRejectedError: The person or the server declined, or it took too long.
             ServiceError: The token endpoint does not answer as it should.
         """
-        query = self._callback.take() if self._callback else None
-        if query is not None:
-            return self._redeem(query)
+        answer = self._taken()
+        if answer is not None:
+            return self._redeem(answer)
         if self._clock() >= self.expires_at:
             self.cancel()
             raise LoginRejectedError("Nobody finished the login in time.", hint="Start again.")
         return None
 
-    def paste(self, address: str) -> Token:
+    def paste(self, address: str | Secret) -> Token:
         """The token for the address the browser was sent to; see `poll` for what is raised.
 
         Raises:
             QueryError: It is no answer to this login; the login stays open.
         """
-        query = answer_in(address)
-        if not self._grant.is_answer(query):
+        answer = pasted(address)
+        del address  # a traceback would show it
+        if not self._grant.is_answer(answer):
             raise QueryError("That is not the address of this login.", hint="Copy it whole from the browser's bar.")
-        return self._redeem(query)
+        return self._redeem(answer)
 
     def cancel(self) -> None:
         """Stop listening."""
         if self._callback:
             self._callback.close()
 
-    def _redeem(self, query: str) -> Token:
+    def _taken(self) -> Secret | None:
+        query = self._callback.take() if self._callback else None
+        return None if query is None else sealed(query)
+
+    def _redeem(self, answer: Secret) -> Token:
         # The listener is closed first: one answer is one token request.
         self.cancel()
-        return self._grant.redeem(query)
+        return self._grant.redeem(answer)
 
 
 class DeviceSignIn:
@@ -132,6 +140,11 @@ class DeviceSignIn:
     def cancel(self) -> None:
         """Ask no more."""
         self._over.set()
+
+
+def pasted(address: str | Secret) -> Secret:
+    """The answer in an address that a person pasted."""
+    return address if isinstance(address, Secret) else sealed(answer_in(address))
 
 
 def _fixed(profile: Profile) -> str:

@@ -49,7 +49,6 @@ class Token:
         refresh: What gets the next one (RFC 6749 1.5), where the server gives that.
         account: Whose it is, for people to read, where the server says so.
         subject: The same for machines: the ``sub`` of the ID token that came with it.
-        nonce: The ``nonce`` of that ID token.
     """
 
     access: Secret
@@ -59,7 +58,6 @@ class Token:
     refresh: Secret | None = None
     account: str = ""
     subject: str = ""
-    nonce: str = ""
 
     @classmethod
     def from_reply(cls, reply: dict[str, Any], now: float, ahead: float = 0.0) -> Token:
@@ -80,8 +78,8 @@ class Token:
         renewal = _secret(reply, "refresh_token") if reply.get("refresh_token") else None
         life = _lifetime(reply.get("expires_in")) or _life_by_claim(access, now + ahead)
         account = account_in(identity) or account_in(claims(access.reveal()))
-        subject, nonce = (str(identity.get(name) or "") for name in ("sub", "nonce"))
-        return cls(access, now, life, _scopes(reply.get("scope")), renewal, account, subject, nonce)
+        subject = str(identity.get("sub") or "")
+        return cls(access, now, life, _scopes(reply.get("scope")), renewal, account, subject)
 
     @classmethod
     def found(cls, access: Secret, now: float, ahead: float = 0.0) -> Token:
@@ -211,10 +209,11 @@ class TokenKeeper:
         outcome: Token | ImmuneError
         try:
             outcome = _lasting(obtain(seen), self._clock())
-        except LoginRejectedError as error:
-            worked = SessionExpiredError(error.message, hint="Log in again.")
-            outcome = error.with_traceback(None) if seen is None else worked
-            self._dead = (seen, worked) if seen and seen.refresh else None
+        except SessionExpiredError as error:
+            outcome = error.with_traceback(None)
+            self._dead = (seen, outcome) if seen else None
+        except LoginRejectedError as error:  # not of the login itself: what it is about may be put right
+            outcome = SessionExpiredError(error.message, hint=error.hint) if seen else error.with_traceback(None)
         except ImmuneError as error:
             outcome = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is

@@ -1,0 +1,145 @@
+"""What an authorization server's no is about: the login, the client, or nothing but the moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from servers.scripted import Answer, Scripted, error, html, reply, scripted, token
+
+import immune_nb as im
+from immune_nb.auth.chain import Credentials
+from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.grants import client_credentials
+from immune_nb.auth.secrets import Secret
+from immune_nb.auth.tokens import Token
+from immune_nb.session import Session
+
+NOT_OF_THE_LOGIN = {
+    "a page, 400": html("<h1>Bad Request</h1>", 400),
+    "a page, 403": html("<h1>Blocked</h1>", 403),
+    "nothing, 401": Answer(401),
+    "the proxy's login": html("<h1>Who are you?</h1>", 407),
+    "too large": html("x", 413),
+    "the law": html("x", 451),
+    "later": error("temporarily_unavailable"),
+    "its own fault": error("server_error"),
+    "too fast": error("slow_down"),
+    "too many": Answer(429),
+    "too many, and for how long": Answer(429, [("Retry-After", "77")]),
+}
+
+
+@pytest.fixture
+def there() -> Iterator[Scripted]:
+    """A server whose tokens an API takes."""
+    with scripted() as server:
+        server.says("/api/sensors", reply({"data": [{"id": "a"}], "has_more": False}))
+        yield server
+
+
+def session(there: Scripted, age: float, **more: object) -> Session:
+    """A sign-in with a refresh token, some seconds ago; an access token lives for a hundred."""
+    profile = im.Profile("lab", f"{there.origin}/api", token_url=f"{there.origin}/token", client_id="me")
+    held = Token(Secret("at_0"), time.time() - age, 100.0, refresh=Secret("rt_0"), subject="7")
+    who = Credentials("browser", **{"token": held, "client_id": "me", "sign_in": "browser", **more})
+    return Session(profile, who, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize("answer", NOT_OF_THE_LOGIN.values(), ids=NOT_OF_THE_LOGIN)
+def test_one_odd_answer_at_renewal_ends_no_session(there, answer):
+    """RFC 6749 5.2: what refuses no login is an outage, and the next renewal is as good as ever."""
+    there.says("/token", answer, token("at_1", refresh_token="rt_1"))
+    held = session(there, age=200)
+    with pytest.raises(im.ServiceError, match="[Tt]ry again"):
+        held.renew()
+    held.renew()
+    assert len(held.sensors()) == 1
+    assert [asked.form["refresh_token"] for asked in there.asked("/token")] == ["rt_0", "rt_0"]
+    held.close()
+
+
+@pytest.mark.parametrize("answer", NOT_OF_THE_LOGIN.values(), ids=NOT_OF_THE_LOGIN)
+def test_a_token_that_is_good_for_a_while_is_used_meanwhile(there, answer):
+    """The token is due, not over: an odd answer is not the query's problem yet."""
+    there.says("/token", answer)
+    held = session(there, age=95)
+    assert len(held.sensors()) == 1
+    held.close()
+
+
+@pytest.mark.parametrize("word", ["invalid_grant", "bad_refresh_token"])
+def test_a_login_that_is_over_is_asked_for_once(there, word):
+    """Positive control: a refusal of the grant is one, and the session ends with it."""
+    there.says("/token", error(word), token("at_1"))
+    held = session(there, age=200)
+    for _ in range(2):
+        with pytest.raises(im.SessionExpiredError, match="Log in again"):
+            held.sensors()
+    assert len(there.asked("/token")) == 1
+    held.close()
+
+
+def test_a_client_that_is_refused_at_renewal_may_be_put_right(there):
+    """`invalid_client` is about the client: the hint says so, and the login goes on once it is taken again."""
+    there.says("/token", error("invalid_client", 401), token("at_1"))
+    held = session(there, age=200)
+    with pytest.raises(im.SessionExpiredError, match=r"Check the client and its secret\.$"):
+        held.renew()
+    held.renew()
+    held.close()
+
+
+def test_a_client_that_logs_in_for_itself_checks_its_secret(there):
+    """The same for client credentials, which nobody can log in with again."""
+    there.says("/token", token("at_1"), error("invalid_client", 401))
+    mine = {"token": None, "client_secret": Secret("s3cret-text"), "sign_in": ""}
+    held = session(there, age=0, **mine)
+    held.verify()
+    with pytest.raises(im.SessionExpiredError, match=r"invalid_client\. Check the client and its secret\.$"):
+        held.renew()
+    held.close()
+
+
+def first(there: Scripted, answer: Answer) -> None:
+    """A first login with a client's secret."""
+    there.says("/token", answer)
+    profile = im.Profile("lab", there.origin, token_url=f"{there.origin}/token", client_auth="body")
+    client_credentials(OAuthClient(profile, "me", Secret("wrong")))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_first_login_that_is_refused_without_a_word_is_refused(there, status):
+    """A server that does not speak OAuth's errors: a person with a wrong secret is told of the secret."""
+    with pytest.raises(im.LoginRejectedError, match=f"HTTP {status}. Check the client, its secret"):
+        first(there, html("<h1>No</h1>", status))
+
+
+@pytest.mark.parametrize("status", [407, 413, 451])
+def test_what_no_token_endpoint_says_is_no_refusal_of_a_first_login(there, status):
+    """These are a proxy's, or about the request."""
+    with pytest.raises(im.UnreachableError, match=f"answered {status}.*proxy"):
+        first(there, html("<h1>No</h1>", status))
+    assert len(there.asked("/token")) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry_after": "77"},
+        {"retry_after": "Sat, 01 Aug 2026 10:01:17 GMT", "date": "Sat, 01 Aug 2026 10:00:00 GMT"},
+    ],
+)
+def test_a_server_that_says_how_long_to_wait_is_quoted(there, headers):
+    """RFC 9110 10.2.3: seconds, or a date by the server's own clock."""
+    with pytest.raises(im.RateLimitedError, match="77 s") as caught:
+        first(there, reply({"error": "too_many_requests"}, 429, **headers))
+    assert caught.value.retry_after == 77
+
+
+def test_oktas_words_are_shown(there):
+    """`errorSummary` stands where others have `error_description`."""
+    said = {"errorCode": "E0000011", "errorSummary": "Invalid token provided"}
+    with pytest.raises(im.LoginRejectedError, match="Invalid token provided"):
+        first(there, reply(said, 401))
