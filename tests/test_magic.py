@@ -314,7 +314,9 @@ def test_alerts_and_any_path(logged_in):
     "line",
     [
         "readings vib_001 --last 7x",
-        "readings vib_001 --start yesterday",
+        "readings vib_001 --start yesteryear",
+        "alerts severity=critical sttaus=active",
+        "alerts --severity criticle",
         "use imune",
         "sensors --limit none",
         "get /sensors path=x",
