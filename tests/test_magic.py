@@ -399,6 +399,12 @@ def test_reload_keeps_the_login_and_unload_ends_it(logged_in):
         immune_nb.current()
 
 
+def test_an_endpoint_is_told_from_a_subcommand(shell):
+    """`%immune equipment` says how to ask for it; `help` shows what there is."""
+    assert str(shell.fails("%immune equipment")).endswith("%immune get /equipment")
+    assert "readings of some sensors" in shell.shown("%immune help")
+
+
 def test_help_is_shown_everywhere(shell):
     """`%immune`, `--help` on each subcommand, and the docstring that `%immune?` prints."""
     assert "readings of some sensors" in shell.shown("%immune")
