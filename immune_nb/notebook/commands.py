@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from immune_nb.errors import NoCredentialsError
+from immune_nb.errors import NoCredentialsError, QueryError
 from immune_nb.profiles import IMMUNE
 
 from .audit import audit
@@ -34,8 +36,13 @@ __all__ = ["FRAMES", "TASKS", "WRITES"]
 def fetch(desk: Desk, request: Request) -> pd.DataFrame:
     """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
     call, session = call_of(request), session_for(desk, request.text("profile"))
-    with watched(desk.shell, request) as progress:
-        frame: pd.DataFrame = call.on(session, progress=progress)
+    try:
+        with watched(desk.shell, request) as progress:
+            frame: pd.DataFrame = call.on(session, progress=progress)
+    except QueryError as error:
+        if error.status and (near := _seen_like(desk, session, request)):
+            error.hint = f"Did you mean {near}? {error.hint}".rstrip()
+        raise
     if "to" not in call.named:  # then it is no frame, but a handle on a folder
         desk.memory.note(frame)
     return frame
@@ -149,6 +156,24 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "audit": audit,
     "doctor": doctor,
 }
+
+
+def _seen_like(desk: Desk, session: Session, request: Request) -> str:
+    """The sensors this kernel has seen whose ids are closest to one on the line that it has not; empty for none."""
+    if request.command is None or request.command.name != "readings":
+        return ""
+    seen = {name: _unpadded(name) for name in desk.memory.values(session.profile.name, "sensor_id")}
+    strange = [word for word in ids_of(request.words) or [] if isinstance(word, str) and word not in seen]
+    for word in strange:
+        same = [name for name, plain in seen.items() if plain == _unpadded(word)]
+        if near := same or get_close_matches(word, seen, n=3):
+            return " or ".join(sorted(near))
+    return ""
+
+
+def _unpadded(name: str) -> str:
+    """``VIB_001`` and ``vib_1`` are the same to a person."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name.lower())
 
 
 def _login(desk: Desk, session: Session | None) -> str:
