@@ -80,7 +80,7 @@ class Queries(Anywhere):
 
     def readings(
         self,
-        sensor: str | Iterable[str] | None = None,
+        sensor: str | Iterable[str] | pd.DataFrame | None = None,
         *,
         start: Instant = None,
         end: Instant = None,
@@ -97,8 +97,9 @@ class Queries(Anywhere):
         """Fetch readings in a half-open range of time.
 
         Args:
-            sensor: Sensor id, e.g. ``"vib_001"``, or several; None for all. `sensors()` lists them.
-            start: First instant, inclusive. Naive times are UTC.
+            sensor: Sensor id, e.g. ``"vib_001"``, or several, or a frame with them; None for all. `sensors()` lists
+                them.
+            start: First instant, inclusive. Naive times are UTC; ``"today"`` and ``"yesterday"`` begin at 00:00.
             end: Last instant, exclusive.
             last: A span up to `end`, or up to now: ``"7d"``, ``"12h"``, ``"90min"``.
             limit: Stop after this many rows per sensor, and return no more in all.

@@ -240,6 +240,9 @@ def test_times_are_passed_as_objects(logged_in):
 
 def test_words_and_the_sensor_filter_add_up(logged_in):
     """`sensor=` beside a word asks for both, and is no crash."""
+    logged_in.run("two = %immune sensors type=vibration --limit 2")
+    logged_in.run("df = %immune readings {two} --last 1h")
+    assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == set(logged_in.ip.user_ns["two"]["id"])
     logged_in.run("df = %immune readings vib_001 sensor=vib_002 --last 1h")
     assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == {"vib_001", "vib_002"}
 
@@ -337,6 +340,16 @@ def test_what_the_service_refuses_is_a_real_error(logged_in):
     """An unknown sensor is the service's answer: QueryError, which stops Run All by name."""
     error = logged_in.fails("%immune readings no_such_sensor --last 1h")
     assert type(error) is QueryError
+
+
+def test_an_unknown_sensor_is_told_the_one_that_was_seen(logged_in):
+    """With the sensors listed before, the service's refusal names the nearest ids; else nothing is made up."""
+    assert "Did you mean" not in str(logged_in.fails("%immune readings vib_01 --last 1h"))
+    logged_in.run("%immune sensors")
+    error = logged_in.fails("%immune readings temp_001 vib_01 --last 1h")
+    assert type(error) is QueryError
+    assert "Did you mean vib_001?" in str(error)
+    assert "Did you mean" in str(logged_in.fails("%immune readings vibr_001 --last 1h"))
 
 
 def test_on_failure_the_variable_is_left_alone(logged_in):
