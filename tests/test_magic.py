@@ -342,6 +342,19 @@ def test_what_the_service_refuses_is_a_real_error(logged_in):
     assert type(error) is QueryError
 
 
+def test_all_readings_are_not_taken_by_accident(logged_in, sandbox):
+    """Where a person sits: a line without sensor and range is refused with its size and the way on."""
+    logged_in.ip.kernel = None  # as a kernel's shell has one, and knows whether input is allowed
+    logged_in.ip.get_parent = lambda: {"content": {"allow_stdin": True}}
+    error = logged_in.fails("%immune readings --cache")
+    assert type(error) is UsageError
+    assert re.search(r"all readings there are: [\d,]{7,} rows on [\d,]+ pages\. .*--last 7d.*--yes takes", str(error))
+    (asked,) = sandbox.log("/v1/readings")
+    assert "limit=1" in asked["query"]
+    assert len(logged_in.run("%immune readings --limit 5")) == 5
+    assert len(logged_in.run("%immune readings --last 10min"))
+
+
 def test_an_unknown_sensor_is_told_the_one_that_was_seen(logged_in):
     """With the sensors listed before, the service's refusal names the nearest ids; else nothing is made up."""
     assert "Did you mean" not in str(logged_in.fails("%immune readings vib_01 --last 1h"))

@@ -16,8 +16,10 @@ from .doctor import doctor
 from .endpoints import describe, ls
 from .explain import chain_table, explanation
 from .progress import watched
+from .rehearsal import refuse_everything
 from .show import Note, duration, profiles_table, show, status_card
 from .stored import cache
+from .surroundings import person_can_act
 from .usage import usage
 from .ways_in import session_for
 from .writing import acknowledge, send, submit
@@ -36,6 +38,8 @@ __all__ = ["FRAMES", "TASKS", "WRITES"]
 def fetch(desk: Desk, request: Request) -> pd.DataFrame:
     """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
     call, session = call_of(request), session_for(desk, request.text("profile"))
+    if person_can_act(desk.shell) and not request.given("yes"):  # a script means what it says
+        refuse_everything(session, call)
     try:
         with watched(desk.shell, request) as progress:
             frame: pd.DataFrame = call.on(session, progress=progress)
