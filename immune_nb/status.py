@@ -84,6 +84,8 @@ def _said(value: object) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
         case float():
             return f"{value:,.0f} s"
         case tuple():

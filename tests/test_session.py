@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -245,7 +246,9 @@ def test_a_with_block_closes_its_session(sandbox):
 
 def test_a_status_is_read_at_a_glance(session):
     """A line for each thing that is known, in words, and none for what is not."""
+    session.sensors(limit=2)
     said = repr(session.status()).splitlines()
+    assert re.search(r"^calls_left  [\d,]+$", "\n".join(said), re.MULTILINE)
     assert said[0] == "profile     sandbox"
     assert "method      API key" in said
     assert "renewable   no" in said

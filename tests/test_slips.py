@@ -54,7 +54,8 @@ def test_what_no_document_knows_is_sent_and_said_once():
             session.alerts(region="north", status="snoozed")
     assert [(query["region"], query["status"]) for query in sent] == [("north", "snoozed")] * 2
     region, status = (str(warning.message) for warning in heard)
-    assert region.startswith("alerts: the documentation knows no parameter 'region', only status, severity, type")
+    assert region.startswith("alerts: the documentation knows no parameter 'region', only status, severity, type, ")
+    assert "starting_after" not in region
     assert "'snoozed' is no status the documentation knows, only active, acknowledged, resolved." in status
     assert {warning.filename for warning in heard} == {__file__}
 

@@ -18,6 +18,8 @@ __all__ = ["look_for_slips", "meant"]
 
 CLOSE, LONGER = 0.8, 3  # likeness as difflib has it; letters: `min_severity` is no misspelt `severity`
 
+PAGING = frozenset({"limit", "starting_after", "ending_before"})  # which no person sets
+
 
 def look_for_slips(
     endpoint: Endpoint, query: str, given: Mapping[str, str | list[str]], ours: Iterable[str]
@@ -43,7 +45,8 @@ def look_for_slips(
         elif near := meant(name, [*known, *ours]):
             raise _slip(endpoint, f"{query} knows no parameter {quoted(name, 60)!r}; did you mean {near!r}?")
         else:
-            yield f"{query}: the documentation knows no parameter {quoted(name, 60)!r}, only {', '.join(known)}."
+            names = ", ".join(each for each in known if each not in PAGING)
+            yield f"{query}: the documentation knows no parameter {quoted(name, 60)!r}, only {names}."
 
 
 def meant(typed: str, known: Iterable[str]) -> str:
