@@ -17,7 +17,6 @@ from .fields import Field
 __all__ = ["look_for_slips", "meant"]
 
 CLOSE, LONGER = 0.8, 3  # likeness as difflib has it; letters: `min_severity` is no misspelt `severity`
-
 PAGING = frozenset({"limit", "starting_after", "ending_before"})  # which no person sets
 
 
