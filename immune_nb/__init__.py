@@ -75,7 +75,29 @@ def connect(
 ) -> Session:
     """Log in to an API, and make that the current session of this kernel.
 
-    Args and errors are those of `immune_nb.connecting.connect`. With no credential given, the environment's is used.
+    With no credential given, one is looked for: in the environment, then where a login is remembered.
+
+    Args:
+        profile: A profile's name, or a profile.
+        api_key: An API key.
+        token: A ready access token.
+        client_id: OAuth client id, with `client_secret`.
+        client_secret: OAuth client secret.
+        scopes: Scopes to ask for, instead of the profile's.
+        remember: Keep the login beyond this kernel; see `Session.remember`.
+
+    Returns:
+        A session, tried against the service where the profile names a cheap way. ``with connect() as session:``
+        closes it at the end of the block.
+
+    Raises:
+        ConfigError: A setting is missing or malformed.
+        NoCredentialsError: There is nothing to log in with; the message names the variables that would help.
+        LoginRejectedError: The service refuses the login.
+        ServiceError: The service does not answer.
+
+    Source:
+        api-contract 1.1 and 2; ``POST`` to the token endpoint (RFC 6749 4.4)
     """
     from immune_nb import connecting, sessions
     from immune_nb.auth.secrets import Secret
@@ -126,6 +148,10 @@ def _home() -> object:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return sys.modules["__main__"] if shell is None else shell
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]  # what is for users, and not what this file needs itself
 
 
 def __getattr__(name: str) -> Any:

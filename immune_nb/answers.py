@@ -256,7 +256,7 @@ def _left_behind(crops: Sequence[Crop], days: int | None) -> str:
     """What an interrupted query leaves; `days` were kept, where any are to be."""
     rows = sum(crop.rows for crop in crops)
     if days is None:
-        return f"{rows:,} rows had come, and nothing is kept; with cache=True whole days are."
+        return f"{rows:,} rows had come, and nothing is kept; with cache=True (on a line, --cache) whole days are."
     if not days:
         return f"{rows:,} rows had come, but no whole day, so nothing is kept."
     return f"kept {days:,} day{'' if days == 1 else 's'}; run it again to go on."
@@ -283,11 +283,13 @@ def _incomplete(receipt: Receipt, frame: pd.DataFrame, crops: Sequence[Crop], fo
     total = receipt.reported_total
     of = f" of {total:,}" if total is not None and total > receipt.rows else ""
     why = cause.message.rstrip(".") if cause else receipt.stopped_by
-    where = f"They are in {folder}." if folder else "They are in .frame of this error; partial=True returns them."
-    unknown = " If you know how it pages, say so with paging=." if "not understood" in why else ""
+    where = folder or ".frame of this error; partial=True (on a line, --partial) returns them"
+    unknown = (
+        " If you know how it pages, say so with paging= (on a line, --paging)." if "not understood" in why else ""
+    )
     error = IncompleteError(
         f"{receipt.path}: only {receipt.rows:,}{of} rows arrived: {why}.",
-        hint=where + unknown,
+        hint=f"They are in {where}.{unknown}",
         frame=frame,
     )
     error.__cause__ = cause

@@ -42,6 +42,7 @@ class Anywhere:
         self._client = client
         self._account = account
         self._clock = clock
+        self._said: set[str] = set()  # remarks on questions: each is made once
 
     def _mark(self) -> str:
         """What tells this login from others where no account does, for what is kept."""

@@ -28,30 +28,10 @@ def connect(
     remember: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> Session:
-    """Log in to an API.
+    """Log in to an API, as `immune_nb.connect` has it, without making that the current session.
 
-    Args:
-        profile: A profile's name, or a profile.
-        api_key: An API key.
-        token: A ready access token.
-        client_id: OAuth client id, with `client_secret`.
-        client_secret: OAuth client secret.
-        scopes: Scopes to ask for, instead of the profile's.
-        method: Take only this kind from the chain: ``key``, ``token``, ``client``, ``browser`` or ``device``.
-        remember: Keep the login beyond this kernel; see `Session.remember`.
-        environ: Environment variables; `os.environ` when not given.
-
-    Returns:
-        A session, tried against the service where the profile names a cheap way.
-
-    Raises:
-        ConfigError: A setting is missing or malformed.
-        NoCredentialsError: There is nothing to log in with; the message names the variables that would help.
-        LoginRejectedError: The service refuses the login.
-        ServiceError: The service does not answer.
-
-    Source:
-        api-contract 1.1 and 2; ``POST`` to the token endpoint (RFC 6749 4.4)
+    `method` takes only that kind from the chain: ``key``, ``token``, ``client``, ``browser`` or ``device``; `environ`
+    are the environment variables, `os.environ` when not given.
     """
     look = partial(
         find_credentials,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from immune_nb.anywhere import Anywhere
-from immune_nb.errors import QueryError
+from immune_nb.errors import ConfigError, QueryError
 from immune_nb.fetch.parameters import Filter, as_ids, as_params
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from immune_nb.catalog.catalog import Catalog
+    from immune_nb.fetch.client import Params
     from immune_nb.fetch.crops import Progress
     from immune_nb.frames.instants import Instant
 
@@ -44,7 +49,7 @@ class Queries(Anywhere):
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
             progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
-            filters: Query parameters, passed on as they are.
+            filters: Query parameters. One that looks misspelt is refused; `get` passes on anything.
 
         Returns:
             DataFrame of shape (n, 2 + k), one row per sensor, sorted by id. Fields the documentation does not
@@ -56,7 +61,7 @@ class Queries(Anywhere):
             ============  ====================  ==================================
 
         Raises:
-            QueryError: A filter is refused.
+            QueryError: A filter looks misspelt, or is refused.
             IncompleteError: Some rows did not arrive; `.frame` holds the rest.
 
         Source:
@@ -67,7 +72,7 @@ class Queries(Anywhere):
         return self._answer(
             self.profile.paths["sensors"],
             SENSORS,
-            [as_params(filters)],
+            [self._params("sensors", filters)],
             limit=limit,
             partial=partial,
             progress=progress,
@@ -75,7 +80,7 @@ class Queries(Anywhere):
 
     def readings(
         self,
-        sensor: str | Iterable[str] | None = None,
+        sensor: str | Iterable[str] | pd.DataFrame | None = None,
         *,
         start: Instant = None,
         end: Instant = None,
@@ -92,8 +97,9 @@ class Queries(Anywhere):
         """Fetch readings in a half-open range of time.
 
         Args:
-            sensor: Sensor id, e.g. ``"vib_001"``, or several; None for all. `sensors()` lists them.
-            start: First instant, inclusive. Naive times are UTC.
+            sensor: Sensor id, e.g. ``"vib_001"``, or several, or a frame with them; None for all. `sensors()` lists
+                them.
+            start: First instant, inclusive. Naive times are UTC; ``"today"`` and ``"yesterday"`` begin at 00:00.
             end: Last instant, exclusive.
             last: A span up to `end`, or up to now: ``"7d"``, ``"12h"``, ``"90min"``.
             limit: Stop after this many rows per sensor, and return no more in all.
@@ -106,7 +112,7 @@ class Queries(Anywhere):
             to: Write to this new folder as Parquet files, in bounded memory, and return a handle on it instead of a
                 frame: a `immune_nb.frames.folder.Dataset`.
             progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
-            filters: Further query parameters, passed on as they are.
+            filters: Further query parameters. One that looks misspelt is refused; `get` passes on anything.
 
         Returns:
             DataFrame of shape (n, 7), one row per reading, sorted by time, then sensor; n = 0 keeps columns and
@@ -123,7 +129,7 @@ class Queries(Anywhere):
             ============  ====================  ==================================
 
         Raises:
-            QueryError: The range is empty or cannot be read, or no such sensor.
+            QueryError: The range is empty or cannot be read, a filter looks misspelt, or no such sensor.
             IncompleteError: Some rows did not arrive; `.frame` holds the rest.
 
         Source:
@@ -136,7 +142,7 @@ class Queries(Anywhere):
 
         within = time_range(start, end, last, self._clock())
         bounds = {n: to_api(t) for n, t in zip(("start_time", "end_time"), within, strict=True) if t is not None}
-        shared = {**as_params(filters), **bounds}
+        shared = {**self._params("readings", filters), **bounds}
         each = [shared] if sensor is None else [{"sensor_id": name, **shared} for name in as_ids(sensor)]
         question = Question(self.profile.paths["readings"], READINGS, tuple(each), limit, within, self.profile.hints)
         keeps = refresh or (self.profile.cache if cache is None else cache)
@@ -164,7 +170,7 @@ class Queries(Anywhere):
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
             progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
-            filters: Further query parameters, passed on as they are.
+            filters: Further query parameters. One that looks misspelt is refused; `get` passes on anything.
 
         Returns:
             DataFrame of shape (n, 8), one row per alert, oldest first; n = 0 keeps columns and dtypes.
@@ -181,7 +187,7 @@ class Queries(Anywhere):
             ============  ====================  ==================================
 
         Raises:
-            QueryError: A filter is refused.
+            QueryError: A filter looks misspelt, or is refused.
             IncompleteError: Some rows did not arrive; `.frame` holds the rest.
 
         Source:
@@ -193,7 +199,7 @@ class Queries(Anywhere):
         return self._answer(
             self.profile.paths["alerts"],
             ALERTS,
-            [{**as_params(filters), **words}],
+            [self._params("alerts", {**filters, **words})],
             limit=limit,
             partial=partial,
             progress=progress,
@@ -213,7 +219,7 @@ class Queries(Anywhere):
             limit: Stop after this many rows.
             partial: Return what came when something did not, instead of raising.
             progress: Called now and then, in this thread, with the rows and pages so far and the total there is.
-            filters: Query parameters, passed on as they are.
+            filters: Query parameters. One that looks misspelt is refused; `get` passes on anything.
 
         Returns:
             DataFrame of shape (n, 5), one row per prediction, the earliest failure first.
@@ -238,8 +244,30 @@ class Queries(Anywhere):
         return self._answer(
             self.profile.paths["predictions"],
             PREDICTIONS,
-            [as_params(filters)],
+            [self._params("predictions", filters)],
             limit=limit,
             partial=partial,
             progress=progress,
         )
+
+    def catalog_at_hand(self) -> Catalog | None:
+        """What can be asked, where it is known without asking the API or reading for long; else None."""
+        from immune_nb.catalog.places import quick_catalog
+
+        return quick_catalog(self.profile)
+
+    def _params(self, query: str, filters: Mapping[str, Filter]) -> Params:
+        """Filters as they are sent, once they are held against the documentation, where that is at hand."""
+        params, catalog = as_params(filters), None
+        with suppress(ConfigError):  # a document that cannot be read says nothing of the question
+            catalog = self.catalog_at_hand() if params else None
+        if endpoint := catalog and catalog.match(self.profile.paths[query]):
+            from immune_nb.catalog.slips import look_for_slips
+
+            ours = signature(getattr(Queries, query)).parameters
+            remarks = [*look_for_slips(endpoint, query, params, ours)]  # all are looked at before any is said
+            for remark in remarks:
+                if remark not in self._said:
+                    self._said.add(remark)
+                    warnings.warn(f"{remark} It is sent as it stands.", stacklevel=3)
+        return params

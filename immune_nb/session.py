@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from immune_nb.auth import keep
 from immune_nb.auth.chain import Credentials, find_credentials
@@ -30,6 +30,8 @@ HOW_TO_STAY = (
 
 class Session(Outlook, Writes):
     """One login to one API, and what it can ask and tell. Threads may share it; processes may not.
+
+    As a context manager it closes at the end of the block.
 
     Args:
         profile: Where.
@@ -231,6 +233,12 @@ class Session(Outlook, Writes):
         if self._open is None:
             raise NoCredentialsError(f"Logged out of {self.profile.name!r}.", hint="Log in again.")
         return self._open
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         how = self._open.credentials.method if self._open else "logged out"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 __all__ = ["Status", "Usage"]
 
@@ -39,6 +39,10 @@ class Status:
     remembered: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        said = {field.name: _said(getattr(self, field.name)) for field in fields(self)}
+        return "\n".join(f"{name:<10}  {text}" for name, text in said.items() if text)
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -73,3 +77,17 @@ class Usage:
             left=earlier.left if self.left is None else self.left,
             resets_at=earlier.resets_at if self.resets_at is None else self.resets_at,
         )
+
+
+def _said(value: object) -> str:
+    """A value in words; empty for what is not known."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.0f} s"
+        case tuple():
+            return ", ".join(item if isinstance(item, str) else ": ".join(item) for item in value)
+    return "" if value is None else str(value)

@@ -51,6 +51,38 @@ def refused(line: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("readings {missing}", "There is no variable 'missing'"),
+        ("readings $idz", "There is no variable 'idz': did you mean {ids}?"),
+        ("cache --clear", "write %immune cache clear."),
+        ("sandbox --stop", "write %immune sandbox stop."),
+        ("equipment", "%immune get /equipment"),
+        ("/equipment", "%immune get /equipment"),
+    ],
+)
+def test_a_wrong_guess_is_told_the_right_line(line, advice):
+    """A missing variable by its name, an action written as an option, an endpoint taken for a subcommand."""
+    with pytest.raises(UsageError) as caught:
+        parse(line, {"ids": IDS}, paths=lambda: ["/equipment"])
+    assert advice in str(caught.value)
+
+
+def test_help_is_a_word_too():
+    """`help` is the overview, and `help readings` that subcommand's page."""
+    assert read("help").command is None
+    request = read("help readings")
+    assert (request.command.name, request.given("help")) == ("readings", True)
+
+
+def test_a_span_may_be_two_words():
+    """`--last 2 days` is one span, as a number alone is none; a sensor behind a whole span stays a sensor."""
+    request = read("readings vib_001 --last 2 days --limit 5")
+    assert (request.words, request.options["last"]) == (("vib_001",), "2 days")
+    assert read("readings --last 7d pump").words == ("pump",)
+
+
 def test_words_options_and_filters_are_told_apart():
     """One line: subcommand, words, options in both spellings, filters, quiet."""
     request = read("readings vib_001 temp_001 --last 7d --limit=50 unit=mm/s -q")

@@ -118,7 +118,7 @@ def test_variables_are_values_not_text():
         "c": "2026-01-02T02:04:00Z",
         "d": {"k": [1]},
     }
-    assert "does not exist" in refused("a: $nothing", names)
+    assert "There is no variable 'nothing'" in refused("a: $nothing", names)
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,40 @@ def client(*answers, **more):
 def test_every_status_has_its_class_and_quotes_the_service(status, kind):
     """F07: the service's words, escaped, with method and path and without the query."""
     made, _, _ = client(httpx.Response(status, json=PROBLEM))
-    with pytest.raises(kind, match="GET /v1/sensors: No such .*sensor") as caught:
+    with pytest.raises(kind, match="GET /v1/sensors: .*No such .*sensor") as caught:
         made.send("GET", "/sensors", params={"q": "private"})
     assert "\x1b" not in str(caught.value)
     assert "private" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "asks"),
+    [
+        ({"error": {"message": "There is no alert 'a 9'.", "code": "NOT_FOUND", "details": {"field": "id"}}}, False),
+        ({"message": "Alert a 9 was deleted."}, False),
+        ({"message": "Not Found"}, True),
+        ({"message": "Route GET:/v1/alerts/a 9 not found", "error": "Not Found"}, True),
+        ({"error": {"code": "NOT_FOUND"}}, True),
+        ([], True),
+    ],
+)
+def test_an_address_is_doubted_only_where_the_service_does_not_say_what_is_missing(body, asks):
+    """A 404 that names the record needs no doubts about base_url; one that could mean any address keeps them."""
+    made, _, _ = client(httpx.Response(404, json=body))
+    with pytest.raises(errors.QueryError) as caught:
+        made.send("GET", "/alerts/a%209")
+    assert ("Is base_url right, and the path?" in str(caught.value)) is asks
+
+
+@pytest.mark.parametrize(("status", "ours"), [(401, "the login was refused"), (403, "this login may not do that")])
+def test_a_refused_login_is_told_in_our_words_before_those_of_the_service(status, ours):
+    """Its words may be of tokens where an API key was sent: they come after ours, and as its own."""
+    made, _, _ = client(httpx.Response(status, json={"detail": "The access token provided is expired."}))
+    with pytest.raises(errors.LoginRejectedError) as caught:
+        made.send("GET", "/sensors")
+    said = str(caught.value)
+    assert said.startswith(f"GET /v1/sensors: {ours}")
+    assert "The service says: The access token provided is expired." in said
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 401, 403])

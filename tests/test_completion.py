@@ -81,6 +81,7 @@ LINES = (
     ("%immune readings vib_00", "%immune readings vib_007"),
     ("%immune readings vib_001 tem", "%immune readings vib_001 temp_001"),
     ("%immune readings vib_001 --last ", "%immune readings vib_001 --last 7d"),
+    ("%immune readings vib_001 --start yes", "%immune readings vib_001 --start yesterday"),
     ("%immune readings vib_001 quality=qu", "%immune readings vib_001 quality=questionable"),
     ("%immune readings {id", "%immune readings {ids}"),
     ("%immune readings $id", "%immune readings $ids"),

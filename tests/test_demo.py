@@ -50,6 +50,18 @@ def test_a_failing_cell_fails_the_demo(tmp_path):
     assert not (tmp_path / "bad.html").exists()
 
 
+@pytest.mark.slow
+def test_a_frame_without_a_reported_total_is_described(tmp_path):
+    """What was kept before comes with no count of the service; the demo says so and goes on."""
+    lines = ("%load_ext immune_nb", "%immune login --profile sandbox")
+    lines += tuple(f"{name} = %immune readings vib_001 --last 2d --cache" for name in ("first", "again"))
+    path = tmp_path / "kept.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(line) for line in lines]), path)
+    done = run([path, "--to", tmp_path])
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^again: [\d,]+ rows x 7 columns, none reported, complete: True$", done.stdout, re.MULTILINE)
+
+
 def execute(monkeypatch, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

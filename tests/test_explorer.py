@@ -284,7 +284,7 @@ def test_a_mistake_is_said_and_loses_nothing(explorer, shell):
     before = last(explorer, "picture")[0]
     for message, said in [
         ({"do": "frame", "name": "2x"}, "Python name"),
-        ({"do": "load", "chosen": ["vib_001"], "start": "yesterday"}, "is not a time"),
+        ({"do": "load", "chosen": ["vib_001"], "start": "yesteryear"}, "is not a time"),
         ({"do": "load", "chosen": ["vib_001", "no_such"], "last": "1d"}, "no_such"),
     ]:
         explorer.hear(message)

@@ -41,6 +41,10 @@ def test_every_way_to_write_an_instant(start):
         ("1d 12h", "19T03:30:01Z"),
         ("1.5h", "20T14:00:01Z"),
         ("2w", "06T15:30:01Z"),
+        ("7days", "13T15:30:01Z"),
+        ("1 day", "19T15:30:01Z"),
+        ("24H", "19T15:30:01Z"),
+        ("2 hours 30 Minutes", "20T13:00:01Z"),
         (timedelta(days=1), "19T15:30:01Z"),
     ],
 )
@@ -52,6 +56,19 @@ def test_last_ends_with_the_present_second(last, start):
 def test_last_may_end_elsewhere():
     """`last` with `end` is the span before it."""
     assert sent(None, "2024-01-10", "1d") == ("2024-01-09T00:00:00Z", "2024-01-10T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("words", "range_"),
+    [
+        (("today", None), ("20T00:00:00Z", None)),
+        (("yesterday", "Today"), ("19T00:00:00Z", "20T00:00:00Z")),
+        (("yesterday", "now"), ("19T00:00:00Z", "20T15:30:00.250000Z")),
+    ],
+)
+def test_days_have_names(words, range_):
+    """`today` and `yesterday` begin at 00:00 UTC of their day; only `now` is now."""
+    assert sent(*words, None) == tuple(text and f"2024-01-{text}" for text in range_)
 
 
 def test_fractions_are_sent_to_the_microsecond():
@@ -66,7 +83,9 @@ def test_what_is_no_instant_is_named(bad):
         sent(bad, None, None)
 
 
-@pytest.mark.parametrize("bad", ["7", "d", "-7d", "0d", "7 fortnights", "", 7, timedelta(0), timedelta(-1)])
+@pytest.mark.parametrize(
+    "bad", ["7", "d", "-7d", "0d", "5M", "7dd", "1 dayy", "7 fortnights", "", 7, timedelta(0), timedelta(-1)]
+)
 def test_what_is_no_span_is_named(bad):
     """A span has a unit and is not empty."""
     with pytest.raises(QueryError, match="last .* is not a span"):

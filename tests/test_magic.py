@@ -240,6 +240,9 @@ def test_times_are_passed_as_objects(logged_in):
 
 def test_words_and_the_sensor_filter_add_up(logged_in):
     """`sensor=` beside a word asks for both, and is no crash."""
+    logged_in.run("two = %immune sensors type=vibration --limit 2")
+    logged_in.run("df = %immune readings {two} --last 1h")
+    assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == set(logged_in.ip.user_ns["two"]["id"])
     logged_in.run("df = %immune readings vib_001 sensor=vib_002 --last 1h")
     assert set(logged_in.ip.user_ns["df"]["sensor_id"]) == {"vib_001", "vib_002"}
 
@@ -314,7 +317,9 @@ def test_alerts_and_any_path(logged_in):
     "line",
     [
         "readings vib_001 --last 7x",
-        "readings vib_001 --start yesterday",
+        "readings vib_001 --start yesteryear",
+        "alerts severity=critical sttaus=active",
+        "alerts --severity criticle",
         "use imune",
         "sensors --limit none",
         "get /sensors path=x",
@@ -335,6 +340,29 @@ def test_what_the_service_refuses_is_a_real_error(logged_in):
     """An unknown sensor is the service's answer: QueryError, which stops Run All by name."""
     error = logged_in.fails("%immune readings no_such_sensor --last 1h")
     assert type(error) is QueryError
+
+
+def test_all_readings_are_not_taken_by_accident(logged_in, sandbox):
+    """Where a person sits: a line without sensor and range is refused with its size and the way on."""
+    logged_in.ip.kernel = None  # as a kernel's shell has one, and knows whether input is allowed
+    logged_in.ip.get_parent = lambda: {"content": {"allow_stdin": True}}
+    error = logged_in.fails("%immune readings --cache")
+    assert type(error) is UsageError
+    assert re.search(r"all readings there are: [\d,]{7,} rows on [\d,]+ pages\. .*--last 7d.*--yes takes", str(error))
+    (asked,) = sandbox.log("/v1/readings")
+    assert "limit=1" in asked["query"]
+    assert len(logged_in.run("%immune readings --limit 5")) == 5
+    assert len(logged_in.run("%immune readings --last 10min"))
+
+
+def test_an_unknown_sensor_is_told_the_one_that_was_seen(logged_in):
+    """With the sensors listed before, the service's refusal names the nearest ids; else nothing is made up."""
+    assert "Did you mean" not in str(logged_in.fails("%immune readings vib_01 --last 1h"))
+    logged_in.run("%immune sensors")
+    error = logged_in.fails("%immune readings temp_001 vib_01 --last 1h")
+    assert type(error) is QueryError
+    assert "Did you mean vib_001?" in str(error)
+    assert "Did you mean" in str(logged_in.fails("%immune readings vibr_001 --last 1h"))
 
 
 def test_on_failure_the_variable_is_left_alone(logged_in):
@@ -395,6 +423,12 @@ def test_reload_keeps_the_login_and_unload_ends_it(logged_in):
     assert type(logged_in.fails("%immune status")) is UsageError
     with pytest.raises(NoCredentialsError):
         immune_nb.current()
+
+
+def test_an_endpoint_is_told_from_a_subcommand(shell):
+    """`%immune equipment` says how to ask for it; `help` shows what there is."""
+    assert str(shell.fails("%immune equipment")).endswith("%immune get /equipment")
+    assert "readings of some sensors" in shell.shown("%immune help")
 
 
 def test_help_is_shown_everywhere(shell):

@@ -71,6 +71,22 @@ def receipt(frame):
     return frame.attrs["immune"]
 
 
+@pytest.mark.parametrize("kind", [lambda f: f, lambda f: f["id"], lambda f: f["id"].to_numpy()])
+def test_sensors_may_be_a_frame(session, kind):
+    """A frame of sensors names them by its column id, and a column does as well; so on a line, as in Python."""
+    two = session.sensors(type="vibration").head(2)
+    frame = session.readings(kind(two), last="1h")
+    assert set(frame["sensor_id"]) == set(two["id"]) == set(session.readings(frame, last="1h")["sensor_id"])
+
+
+def test_a_frame_without_ids_is_named():
+    """Not its column names are asked for: nothing is."""
+    service = Service([])
+    with pytest.raises(im.QueryError, match="The frame has no column sensor_id or id"):
+        asking(service).readings(pd.DataFrame({"vib_001": [1.0]}))
+    assert not service.seen
+
+
 def test_a_week_is_whole_and_the_receipt_says_so(session):
     """About 10,000 rows, exactly as many as the service reports, with the promised dtypes."""
     week = session.readings("vib_001", last="7d")

@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import re
 import subprocess
 import sys
 import traceback
@@ -232,6 +233,36 @@ def test_a_session_shows_and_pickles_nothing(sandbox, session):
     assert sandbox.api_key not in shown
     with pytest.raises(TypeError):
         pickle.dumps(session)
+
+
+def test_a_with_block_closes_its_session(sandbox):
+    """Within it one asks; behind it the secrets are gone, also when the block fails."""
+    with connect(sandbox.profile, api_key=sandbox.api_key) as session:
+        assert len(session.sensors(limit=2)) == 2
+    with pytest.raises(im.QueryError), connect(sandbox.profile, api_key=sandbox.api_key) as failed:
+        failed.readings(last="nothing")
+    with pytest.raises(im.NoCredentialsError):
+        failed.sensors()
+    with pytest.raises(im.NoCredentialsError):
+        session.sensors()
+
+
+def test_a_status_is_read_at_a_glance(session):
+    """A line for each thing that is known, in words, and none for what is not."""
+    session.sensors(limit=2)
+    said = repr(session.status()).splitlines()
+    assert re.search(r"^calls_left  [\d,]+$", "\n".join(said), re.MULTILINE)
+    assert said[0] == "profile     sandbox"
+    assert "method      API key" in said
+    assert "renewable   no" in said
+    assert not any(line.startswith(("expires_in", "account", "remembered")) for line in said)
+
+
+def test_the_package_shows_what_is_for_users():
+    """`dir` has the public names and nothing this file needs itself; the help of `connect` stands on its own."""
+    assert {"connect", "current", "Profile", "Session", "__version__"} <= set(dir(im))
+    assert not {"Any", "sys", "TYPE_CHECKING", "annotations"} & set(dir(im))
+    assert "api_key: An API key." in im.connect.__doc__
 
 
 def test_an_unreachable_service_is_said_so():

@@ -325,7 +325,7 @@ def test_an_interrupt_says_that_nothing_is_kept(folder, tmp_path):
     """Without the store, before a day is whole, and in a folder: each says what is true of it."""
     ask = {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY)}
     with pytest.raises(
-        im.Interrupted, match=r"\d+ rows had come, and nothing is kept; with cache=True whole days are"
+        im.Interrupted, match=r"\d+ rows had come, and nothing is kept; with cache=True \(on a line, --cache\) whole"
     ):
         session(Interrupting(plant(), 1), Clock()).readings(**ask)
     with pytest.raises(im.Interrupted, match=r"\d+ rows had come, but no whole day"):

@@ -8,9 +8,10 @@ from typing import Any
 
 from immune_nb.errors import QueryError, quoted
 
-__all__ = ["Filter", "as_ids", "as_params"]
+__all__ = ["Filter", "as_ids", "as_params", "ids_in"]
 
 Filter = str | int | float | bool | datetime | Sequence[str] | None
+ID_COLUMNS = ("sensor_id", "id")  # of readings and alerts, whose own id is another; of sensors
 SECRET_WORDS = frozenset({"api_key", "apikey", "access_token", "token", "client_secret", "password", "authorization"})
 
 
@@ -40,9 +41,23 @@ def _param(name: str, value: Any) -> str | list[str]:
     raise QueryError(f"{name} is {quoted(value, 60)}, which cannot be sent.", hint="Give text, a number or a list.")
 
 
-def as_ids(given: str | Iterable[str]) -> list[str]:
-    """One id or several, each once, in their order."""
+def as_ids(given: Any) -> list[str]:
+    """One id or several, each once, in their order; of a frame as `ids_in`."""
+    given = ids_in(given)
     ids = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
     if not ids or not all(isinstance(name, str) and name for name in ids):
         raise QueryError(f"{quoted(given, 60)!r} holds no ids.", hint="Give an id or a list of them.")
     return list(dict.fromkeys(ids))
+
+
+def ids_in(given: Any) -> Any:
+    """What names sensors in a frame: its column ``sensor_id``, else ``id``. Anything else is returned as it is."""
+    columns = getattr(given, "columns", None)
+    if columns is None:
+        return given
+    for name in ID_COLUMNS:
+        if name in columns:
+            return given[name].dropna().tolist()
+    raise QueryError(
+        f"The frame has no column {' or '.join(ID_COLUMNS)}.", hint="Give the column that holds the ids."
+    )

@@ -37,15 +37,16 @@ def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float
     """
     problem, status = Problem.read(_json_or_none(response)), response.status_code
     challenge = read_challenge(response.headers.get("www-authenticate", ""))
-    said = f"{where}: {problem}" if str(problem) else f"{where}: {quoted(challenge.error, 60) or f'HTTP {status}'}"
+    words = str(problem) or quoted(challenge.error, 60) or f"HTTP {status}"
+    said = f"{where}: {words}"
     match status:
         case _ if challenge.error == "insufficient_scope":
             error: ImmuneError = _lacks_scope(said, challenge)
         case _ if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
-            error = _login_failure(said, challenge, is_proven=is_proven)
+            error = _login_failure(where, words, challenge, is_proven=is_proven)
         case 403:
-            words = f"{said}. This login may not do that, or has run out."
-            error = LoginRejectedError(words, hint="Check its scopes.")
+            fault = f"{where}: this login may not do that, or has run out. The service says: {words}."
+            error = LoginRejectedError(fault, hint="Check its scopes.")
         case 429:
             wait = pause_asked(response.headers, now)
             error = RateLimitedError(f"{said}. Too many requests.", hint="Try again later.", retry_after=wait)
@@ -53,8 +54,8 @@ def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float
             error = UnreachableError(f"{said} (status {status}).", hint="Try again later.")
         case _ if response.is_client_error:
             gone = status in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
-            usual = "Is base_url right, and the path?" if gone else "Check the parameters."
-            hint = HINTS.get(problem.code, usual)
+            astray = "" if _names_a_record(problem, where) else "Is base_url right, and the path?"
+            hint = HINTS.get(problem.code, astray if gone else "Check the parameters.")
             error = QueryError(f"{said} (status {status}).", hint=hint, status=status)
         case _:
             error = BadReplyError(f"{said} (status {status}).", hint="Is base_url right?")
@@ -71,11 +72,24 @@ def _lacks_scope(said: str, challenge: Challenge) -> ImmuneError:
     )
 
 
-def _login_failure(said: str, challenge: Challenge, *, is_proven: bool) -> ImmuneError:
+def _names_a_record(problem: Problem, where: str) -> bool:
+    """Whether it is clear that the endpoint exists, and what it was asked for does not."""
+    path = where.partition(" ")[2]
+    named = path.rpartition("/")[2]
+    return bool(problem.field) or (bool(named) and named in problem.message and path not in problem.message)
+
+
+def _login_failure(where: str, words: str, challenge: Challenge, *, is_proven: bool) -> ImmuneError:
+    """The service's words come last: they may speak of a token where an API key was sent."""
     if is_proven:
-        return SessionExpiredError(f"{said}. The login is no longer valid.", hint="Log in again.")
+        return SessionExpiredError(
+            f"{where}: the login is no longer valid. The service says: {words}.", hint="Log in again."
+        )
     asks = f"It asks for {quoted(' or '.join(challenge.schemes), 60)}. " if challenge.schemes else ""
-    return LoginRejectedError(f"{said}. The login was refused.", hint=f"{asks}Check the credential and the profile.")
+    return LoginRejectedError(
+        f"{where}: the login was refused. The service says: {words}.",
+        hint=f"{asks}Check the credential and the profile.",
+    )
 
 
 def _json_or_none(response: httpx.Response) -> object:

@@ -15,8 +15,15 @@ from immune_nb.errors import QueryError, quoted
 
 __all__ = ["MISSING", "Instant", "Range", "Span", "micros", "time_range", "to_api"]
 
-SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-PART = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)"
+UNITS = {
+    1: ("s", "sec", "secs", "second", "seconds"),
+    60: ("m", "min", "mins", "minute", "minutes"),
+    3600: ("h", "hr", "hrs", "hour", "hours"),
+    86400: ("d", "day", "days"),
+    604800: ("w", "week", "weeks"),
+}
+SECONDS = {unit: seconds for seconds, units in UNITS.items() for unit in units}
+PART = rf"(\d+(?:\.\d+)?)\s*(?!M(?![A-Za-z]))((?i:{'|'.join(sorted(SECONDS, key=len, reverse=True))}))"  # M: months?
 MISSING = np.iinfo(np.int64).min  # how numpy writes no instant
 Instant = Any  # str, datetime, date, numpy.datetime64 or pandas.Timestamp
 Range = tuple[pd.Timestamp | None, pd.Timestamp | None]
@@ -26,15 +33,15 @@ def time_range(start: Instant, end: Instant, last: str | timedelta | None, now: 
     """The half-open range ``[start, end)`` that a query means.
 
     Args:
-        start: First instant, inclusive; None for no bound.
+        start: First instant, inclusive; None for no bound. ``"today"`` and ``"yesterday"`` begin at 00:00 UTC.
         end: Last instant, exclusive; None for no bound, or now when `last` is given.
-        last: A span that ends at `end`, such as ``"7d"``, ``"12h"``, ``"90min"`` or ``"1d12h"``.
+        last: A span that ends at `end`, such as ``"7d"``, ``"12h"``, ``"90min"``, ``"1d12h"`` or ``"2 days"``.
         now: Unix seconds.
 
     Raises:
         QueryError: One cannot be read, or the range is empty.
     """
-    first, final = _instant("start", start), _instant("end", end)
+    first, final = _instant("start", start, now), _instant("end", end, now)
     if last is not None:
         if first is not None:
             raise QueryError("Both start and last are given.", hint="Give one of them.")
@@ -88,18 +95,31 @@ def micros(instant: pd.Timestamp | None) -> int | None:
     return None if instant is None else int(instant.to_datetime64().astype("M8[us]").astype("i8"))
 
 
-def _instant(name: str, value: Instant) -> pd.Timestamp | None:
+def _instant(name: str, value: Instant, now: float) -> pd.Timestamp | None:
     if value is None:
         return None
     try:
-        instant = pd.to_datetime(value, format="ISO8601") if isinstance(value, str) else _moment(value)
+        instant = _written(value, now) if isinstance(value, str) else _moment(value)
         if isinstance(instant, pd.Timestamp):
             return (instant.tz_localize("UTC") if instant.tz is None else instant.tz_convert("UTC")).as_unit("us")
     except (ValueError, TypeError, OverflowError):
         pass
     raise QueryError(
-        f"{name} {quoted(value, 60)!r} is not a time.", hint='Write "2026-01-20" or "2026-01-20T15:30Z".'
+        f"{name} {quoted(value, 60)!r} is not a time.", hint='Write "2026-01-20", "2026-01-20T15:30Z" or "yesterday".'
     )
+
+
+def _written(text: str, now: float) -> Any:
+    """A day by its name, else ISO 8601: pandas takes "today" for this very moment."""
+    present = pd.Timestamp(now, unit="s", tz="UTC")
+    match text.strip().lower():
+        case "now":
+            return present
+        case "today":
+            return present.floor("D")
+        case "yesterday":
+            return present.floor("D") - pd.Timedelta(days=1)
+    return pd.to_datetime(text, format="ISO8601")
 
 
 def _moment(value: Instant) -> pd.Timestamp:
@@ -112,9 +132,8 @@ def _span(value: str | timedelta) -> pd.Timedelta:
     if isinstance(value, timedelta):
         span = pd.Timedelta(value)
     elif isinstance(value, str) and re.fullmatch(rf"(?:{PART}\s*)+", value.strip()):
-        span = sum(
-            (pd.Timedelta(float(n) * SECONDS[unit], "s") for n, unit in re.findall(PART, value)), pd.Timedelta(0)
-        )
+        parts = re.findall(PART, value)
+        span = sum((pd.Timedelta(float(n) * SECONDS[unit.lower()], "s") for n, unit in parts), pd.Timedelta(0))
     else:
         span = pd.Timedelta(0)
     if span > pd.Timedelta(0):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from IPython.core.error import UsageError
@@ -22,6 +23,7 @@ from .words import Word, split
 
 __all__ = ["KEY", "Request", "parse", "variable_name"]
 
+HELPERS = (HELP.name, HELP.short, "help")
 KEY = re.compile(r"(?P<key>[A-Za-z_$][\w.$:\-\[\]]*)=")
 
 
@@ -57,13 +59,16 @@ class Request:
         return bool(self.options.get(switch))
 
 
-def parse(line: str, namespace: Namespace, cell: str | None = None) -> Request:
+def parse(
+    line: str, namespace: Namespace, cell: str | None = None, paths: Callable[[], Iterable[str]] = tuple
+) -> Request:
     """Read a line, and the cell body below it.
 
     Args:
         line: What stands after ``%immune``.
         namespace: Where ``{name}`` and ``$name`` are looked up.
         cell: What stands below ``%%immune``; None for a line alone.
+        paths: Gives the endpoints that are known, for whoever takes one for a subcommand.
 
     Raises:
         UsageError: The line is wrong; one sentence says how, and repeats nothing of the line.
@@ -71,9 +76,9 @@ def parse(line: str, namespace: Namespace, cell: str | None = None) -> Request:
     refuse_secrets(line, cell or "")
     words, silent = split(line)
     target, words = _alias(words)
-    if not words or words[0].bare in (HELP.name, HELP.short):
-        return Request(None)
-    command = _command(words[0])
+    if not words or words[0].bare in HELPERS:
+        return Request(command_named(words[1].bare) if len(words) > 1 else None, options={HELP.key: True})
+    command = _command(words[0], paths)
     reader = _Reader(command, namespace)
     reader.read(words[1:])
     request = reader.request(target, silent=silent)
@@ -91,11 +96,13 @@ def _alias(words: list[Word]) -> tuple[str, list[Word]]:
     return "", words
 
 
-def _command(word: Word) -> Command:
+def _command(word: Word, paths: Callable[[], Iterable[str]]) -> Command:
     command = command_named(word.bare)
     if command is None:
-        names = [known.name for known in COMMANDS]
-        raise UsageError(f"No such subcommand: {_near(word.bare, names)}")
+        path = f"/{word.bare.strip('/')}"
+        if path in paths():
+            raise UsageError(f"No such subcommand, but an endpoint: %immune get {path}")
+        raise UsageError(f"No such subcommand: {_near(word.bare, [known.name for known in COMMANDS])}")
     return command
 
 
@@ -110,8 +117,9 @@ class _Reader:
         self.filters: dict[str, object] = {}
 
     def read(self, words: Iterable[Word]) -> None:
-        rest = iter(words)
-        for word in rest:
+        rest = deque(words)
+        while rest:
+            word = rest.popleft()
             if word.bare.startswith("-") and not re.match(r"-\d", word.bare):
                 self._take_option(word, rest)
             elif match := KEY.match(word.bare):
@@ -127,7 +135,7 @@ class _Reader:
             self._check_words()
         return Request(self.command, tuple(self.words), self.options, self.filters, target, silent)
 
-    def _take_option(self, word: Word, rest: Iterable[Word]) -> None:
+    def _take_option(self, word: Word, rest: deque[Word]) -> None:
         name, equals, _ = word.bare.partition("=")
         option = self._option(name)
         if not option.metavar:
@@ -135,10 +143,13 @@ class _Reader:
                 raise UsageError(f"{option.name} takes no value.")
             self.options[option.key] = True
             return
-        given = word.after(f"{name}=") if equals else next(iter(rest), None)
+        given = word.after(f"{name}=") if equals else rest.popleft() if rest else None
         if given is None or (not equals and given.bare.startswith("--")):
             raise UsageError(f"{option.name} wants a value: {option.name} {option.metavar}.")
-        self._set(option, self._value(given))
+        value = self._value(given)
+        if option.metavar == "SPAN" and given.bare.isdecimal() and rest and rest[0].bare.isalpha():
+            value = f"{value} {self._value(rest.popleft())}"  # --last 2 days: a number alone is no span
+        self._set(option, value)
 
     def _option(self, name: str) -> Option:
         known = (*self.command.options, HELP)
@@ -146,6 +157,8 @@ class _Reader:
             if name in (option.name, option.short):
                 return option
         names = [option.name for option in known]
+        if (choice := name.lstrip("-")) in self.command.choices:
+            raise UsageError(f"{self.command.name} has no such option: write %immune {self.command.name} {choice}.")
         raise UsageError(f"{self.command.name} has no such option: {_near(name, names)}")
 
     def _take_pair(self, key: str, word: Word) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from immune_nb.errors import QueryError
+from immune_nb.fetch.parameters import ids_in
 from immune_nb.hints import FORMS, Paging
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def ids_of(words: tuple[object, ...]) -> list[Any] | None:
     if not words:
         return None  # all sensors; an empty list of ids is not the same
     ids: list[Any] = []
-    for word in words:
+    for word in map(ids_in, words):
         ids.extend(word if isinstance(word, Iterable) and not isinstance(word, str) else [word])
     return ids
 

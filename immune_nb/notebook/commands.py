@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from immune_nb.errors import NoCredentialsError
+from immune_nb.errors import NoCredentialsError, QueryError
 from immune_nb.profiles import IMMUNE
 
 from .audit import audit
@@ -14,8 +16,10 @@ from .doctor import doctor
 from .endpoints import describe, ls
 from .explain import chain_table, explanation
 from .progress import watched
+from .rehearsal import refuse_everything
 from .show import Note, duration, profiles_table, show, status_card
 from .stored import cache
+from .surroundings import person_can_act
 from .usage import usage
 from .ways_in import session_for
 from .writing import acknowledge, send, submit
@@ -34,8 +38,15 @@ __all__ = ["FRAMES", "TASKS", "WRITES"]
 def fetch(desk: Desk, request: Request) -> pd.DataFrame:
     """The subcommands that ask: ``%immune sensors``, ``readings``, ``alerts``, ``predictions`` and ``get``."""
     call, session = call_of(request), session_for(desk, request.text("profile"))
-    with watched(desk.shell, request) as progress:
-        frame: pd.DataFrame = call.on(session, progress=progress)
+    if person_can_act(desk.shell) and not request.given("yes"):  # a script means what it says
+        refuse_everything(session, call)
+    try:
+        with watched(desk.shell, request) as progress:
+            frame: pd.DataFrame = call.on(session, progress=progress)
+    except QueryError as error:
+        if error.status and (near := _seen_like(desk, session, request)):
+            error.hint = f"Did you mean {near}? {error.hint}".rstrip()
+        raise
     if "to" not in call.named:  # then it is no frame, but a handle on a folder
         desk.memory.note(frame)
     return frame
@@ -149,6 +160,24 @@ TASKS: Mapping[str, Callable[[Desk, Request], None]] = {
     "audit": audit,
     "doctor": doctor,
 }
+
+
+def _seen_like(desk: Desk, session: Session, request: Request) -> str:
+    """The sensors this kernel has seen whose ids are closest to one on the line that it has not; empty for none."""
+    if request.command is None or request.command.name != "readings":
+        return ""
+    seen = {name: _unpadded(name) for name in desk.memory.values(session.profile.name, "sensor_id")}
+    strange = [word for word in ids_of(request.words) or [] if isinstance(word, str) and word not in seen]
+    for word in strange:
+        same = [name for name, plain in seen.items() if plain == _unpadded(word)]
+        if near := same or get_close_matches(word, seen, n=3):
+            return " or ".join(sorted(near))
+    return ""
+
+
+def _unpadded(name: str) -> str:
+    """``VIB_001`` and ``vib_1`` are the same to a person."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name.lower())
 
 
 def _login(desk: Desk, session: Session | None) -> str:

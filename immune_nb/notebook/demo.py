@@ -24,7 +24,8 @@ for _name, _frame in list(globals().items()):
     _receipt = getattr(_frame, "attrs", {}).get("immune")
     if _receipt and not _name.startswith("_") and len(_frame) == _receipt["rows"]:  # as fetched, not derived
         print(f"{_name}: {len(_frame):,} rows x {_frame.shape[1]} columns", end=", ")
-        print(f"{_receipt['reported_total']:,} reported, complete: {_receipt['complete']}")
+        _total = "none" if _receipt["reported_total"] is None else f"{_receipt['reported_total']:,}"
+        print(f"{_total} reported, complete: {_receipt['complete']}")
         print(_frame.head(3).to_string(max_cols=8), end="\\n\\n")
         print(_frame.dtypes.to_string(), end="\\n\\n")
 """

@@ -49,7 +49,7 @@ class ImmuneMagics(Magics):
     @needs_local_scope
     def immune(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Read one line and carry it out; `%immune?` shows the overview in place of this text."""
-        request = parse(line, {**self._shell.user_ns, **(local_ns or {})}, cell)
+        request = parse(line, {**self._shell.user_ns, **(local_ns or {})}, cell, self._paths)
         if request.command is None or request.given("help"):
             show(Note(manual.page(request.command) if request.command else manual.overview()))
             return None
@@ -62,6 +62,12 @@ class ImmuneMagics(Magics):
         raise UsageError(fault)
 
     immune.__doc__ = manual.overview()
+
+    def _paths(self) -> list[str]:
+        """The endpoints that are known of the current API."""
+        from .offers import Knowledge
+
+        return Knowledge(self.desk).paths("/")
 
     def end_cell(self) -> None:
         """Show what belongs under everything else, and bring the panel up to date. Called after every cell."""

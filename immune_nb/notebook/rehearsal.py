@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
+from immune_nb.errors import QueryError
+
 from .calls import Call, call_of
 from .code import Code, curl_of, python_of
 from .show import Note, duration, show
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
     from .arguments import Request
     from .desk import Desk
 
-__all__ = ["is_asked_for", "rehearse"]
+__all__ = ["is_asked_for", "refuse_everything", "rehearse"]
 
 MOST_SHOWN = 10  # requests
+MOST_PAGES = 300  # that are followed without being asked for
+MANNERS = frozenset({"wide", "partial", "cache", "refresh"})  # how readings are wanted, and not which
 
 
 def is_asked_for(request: Request) -> bool:
@@ -46,6 +50,24 @@ def rehearse(desk: Desk, request: Request) -> None:
         own = desk.sandbox is not None and desk.sandbox.profile == session.profile
         show(Code(python_of(call, session.profile, request.target or "df", in_kernel=own)))
         show(Code(curl_of(plan, session.profile, session.status().method)))
+
+
+def refuse_everything(session: Session, call: Call) -> None:
+    """Raise where a line names no sensor, range, filter or limit, and all there is would be very much.
+
+    Raises:
+        QueryError: It would; the message says how much, and how to go on.
+    """
+    if call.method != "readings" or call.words or call.named.keys() - MANNERS:
+        return
+    plan = session.plan(call.method, **call.named)
+    totals = session.count(plan)
+    pages = plan.pages(totals) if totals else None
+    if totals and pages and pages > MOST_PAGES:
+        raise QueryError(
+            f"This takes all readings there are: {sum(totals):,} rows on {pages:,} pages.",
+            hint="Name sensors, or give --last 7d or --limit; --yes takes them all.",
+        )
 
 
 def _told(plan: Plan, call: Call, size: str) -> str:

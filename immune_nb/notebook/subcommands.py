@@ -89,7 +89,12 @@ COMMANDS: tuple[Command, ...] = (
         "SENSOR",
         0,
         None,
-        options=(*RANGE, *KEEPING, *QUERY),
+        options=(
+            *RANGE,
+            *KEEPING,
+            *QUERY,
+            Option("--yes", "take all there are, where neither sensor nor range is said"),
+        ),
         filters=True,
         examples=(
             "df = %immune readings vib_001 temp_001 --last 7d",

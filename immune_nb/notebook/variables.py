@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from IPython.core.error import UsageError
 
 __all__ = ["Variable", "is_expression", "value_of"]
 
+CHOSEN = re.compile(r"[a-z_]{1,30}\d{0,2}")  # a name as people choose them; what looks otherwise may be a secret
 Namespace = Mapping[str, object]
 
 
@@ -75,4 +77,5 @@ def _evaluated(variable: Variable, namespace: Namespace) -> object:
 def _unknown(name: str, namespace: Namespace) -> str:
     near = difflib.get_close_matches(name, [n for n in namespace if not n.startswith("_")], n=1)
     advice = f"did you mean {{{near[0]}}}?" if near else "write {{…}} for braces that are meant as text."
-    return f"A variable on the line does not exist: {advice}"
+    which = f"There is no variable {name!r}" if CHOSEN.fullmatch(name) else "A variable on the line does not exist"
+    return f"{which}: {advice}"

@@ -74,10 +74,17 @@ class Command:
 HELP = Option("--help", "show this", short="-h")
 PROFILE = Option("--profile", "the API to ask, instead of the current one", "P")
 SPANS = ("15m", "1h", "6h", "12h", "1d", "7d", "30d")
+DAYS = ("today", "yesterday")
 RANGE = (
-    Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2w", "SPAN", asks=True, suggests=SPANS),
-    Option("--start", "first instant, included; naive times are UTC", "TIME", asks=True),
-    Option("--end", "last instant, not included", "TIME", asks=True),
+    Option("--last", "the newest stretch: 90s, 15m, 12h, 7d, 2 weeks", "SPAN", asks=True, suggests=SPANS),
+    Option(
+        "--start",
+        "first instant, included; naive times are UTC; or today, yesterday",
+        "TIME",
+        asks=True,
+        suggests=DAYS,
+    ),
+    Option("--end", "last instant, not included", "TIME", asks=True, suggests=DAYS),
 )
 KEEPING = (
     Option("--wide", "a row per instant and a column per sensor", asks=True),
