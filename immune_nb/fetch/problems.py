@@ -75,7 +75,8 @@ def _first_said(listed: object, field: str = "") -> tuple[str, str]:
     for name in ("msg", *MESSAGE_FIELDS):
         if text := _text(listed.get(name)):
             return text, _place(listed) or field
-    found = ((_first_said(said, field if name in OF_NO_FIELD else str(name))) for name, said in listed.items())
+    inner = ((name, said) for name, said in listed.items() if isinstance(said, list | dict))
+    found = (_first_said(said, field if name in OF_NO_FIELD else str(name)) for name, said in inner)
     return next((pair for pair in found if pair[0]), ("", ""))
 
 
