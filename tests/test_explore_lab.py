@@ -270,6 +270,22 @@ def choose_dark(notebook: NotebookPage) -> None:
     notebook.page.locator(".lm-Menu-itemLabel").get_by_text("JupyterLab Dark", exact=True).click()
 
 
+def test_a_tail_and_a_login_beside_it_leave_the_explorer_as_it_is(open_in, lab):
+    """Their stylesheets are loaded after the explorer's: it stays as wide, and its buttons as high."""
+    lab.wear("JupyterLab Light")
+    notebook = open_in(NotebookPage, "beside.ipynb", LOGIN, "%immune explore", "%immune tail vib_001", "%immune login")
+    run(notebook, 0)
+    run(notebook, 1)
+    explorer(notebook).get_by_role("option", name="vib_001").wait_for(timeout=PATIENCE)
+    measure = "node => [node.offsetWidth, node.querySelector('.immune-choices button').offsetHeight]"
+    before = explorer(notebook).evaluate(measure)
+    run(notebook, 2)
+    expect(notebook.page.locator(".immune-tail")).to_contain_text("vib_001", timeout=PATIENCE)
+    run(notebook, 3)
+    expect(notebook.page.get_by_label("Log in to a sensor API")).to_be_visible(timeout=PATIENCE)
+    assert explorer(notebook).evaluate(measure) == before
+
+
 def test_a_tail_shows_what_is_submitted_and_stops(open_in, lab, sandbox):
     """A reading sent from elsewhere turns up; Stop stops; so does clearing the cell's output."""
     lab.wear("JupyterLab Light")
