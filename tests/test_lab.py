@@ -234,6 +234,19 @@ def test_a_narrow_cell_wraps(open_notebook, lab):
     notebook.shoot("narrow")
 
 
+def test_help_is_no_formula_and_its_columns_are_straight(open_notebook):
+    """Dollars and braces stand as they are, in the font of code."""
+    notebook = open_notebook("help.ipynb", "%load_ext immune_nb\n%immune")
+    notebook.select(0)
+    notebook.run_next()
+    help_text = notebook.output(0).locator("pre", has_text="pass Python objects")
+    expect(help_text).to_contain_text(
+        "%immune readings {ids} --start $noon         {name} and $name", timeout=30 * SECONDS
+    )
+    assert "mono" in help_text.evaluate("node => getComputedStyle(node).fontFamily").lower()
+    expect(notebook.output(0).locator("mjx-container")).to_have_count(0)
+
+
 def test_chromium_is_the_systems(browser: Browser):
     """The browser under test is Debian's, by name."""
     assert Path(shutil.which("chromium") or "").exists()
