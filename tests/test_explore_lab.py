@@ -273,7 +273,9 @@ def choose_dark(notebook: NotebookPage) -> None:
 def test_a_tail_and_a_login_beside_it_leave_the_explorer_as_it_is(open_in, lab):
     """Their stylesheets are loaded after the explorer's: it stays as wide, and its buttons as high."""
     lab.wear("JupyterLab Light")
-    notebook = open_in(NotebookPage, "beside.ipynb", LOGIN, "%immune explore", "%immune tail vib_001", "%immune login")
+    notebook = open_in(
+        NotebookPage, "beside.ipynb", LOGIN, "%immune explore", "%immune tail vib_001", "%immune login"
+    )
     run(notebook, 0)
     run(notebook, 1)
     explorer(notebook).get_by_role("option", name="vib_001").wait_for(timeout=PATIENCE)

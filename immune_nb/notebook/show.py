@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from itertools import repeat
 from typing import Any
 
 from IPython.display import display
@@ -27,8 +26,8 @@ __all__ = [
 
 FAINT = "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,GrayText));font-size:90%"
 LITERAL = "tex2jax_ignore mathjax_ignore"  # a dollar is a dollar, and begins no formula
-LAID_OUT = "margin:0.3em 0;white-space:pre-wrap;overflow-wrap:anywhere"
-SHORT = 24  # characters of a cell that is not broken
+LAID_OUT = "margin:0.3em 0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+SHORT = 24  # characters of a word that is not broken
 VERBOSE = (
     "account",
     "path",
@@ -92,26 +91,26 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        lines = [self.header, *self.rows] if self.header else self.rows
-        styles = [_wrapping(max(map(len, column))) for column in zip(*lines, strict=True)]
-        head = "".join(map(_cell, repeat('th scope="col"'), self.header, styles))
-        body = "".join(f"<tr>{self._row(row, styles)}</tr>" for row in self.rows)
+        head = "".join(_cell('th scope="col"', name) for name in self.header)
+        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
         head = f"<thead><tr>{head}</tr></thead>" if head else ""
         return f'<div class="{LITERAL}" style="overflow-x:auto"><table>{head}<tbody>{body}</tbody></table></div>'
 
-    def _row(self, row: Sequence[str], styles: Sequence[str]) -> str:
+    def _row(self, row: Sequence[str]) -> str:
         first = "td" if self.header else 'th scope="row"'
-        tags = [first, *["td"] * (len(row) - 1)]
-        return "".join(map(_cell, tags, row, styles))
+        return _cell(first, row[0]) + "".join(_cell("td", cell) for cell in row[1:])
 
 
-def _cell(tag: str, text: str, style: str) -> str:
-    return f'<{tag} style="text-align:left;{style}">{marked(text)}</{tag[:2]}>'
+def _cell(tag: str, text: str) -> str:
+    return f'<{tag} style="text-align:left;{_wrapping(text)}">{marked(text)}</{tag[:2]}>'
 
 
-def _wrapping(longest: int) -> str:
-    """How the cells of a column break, by its longest text."""
-    return "white-space:nowrap" if longest <= SHORT else "min-width:9em;overflow-wrap:anywhere"
+def _wrapping(text: str) -> str:
+    """Words are broken only where they are very long, such as addresses."""
+    longest = max(map(len, text.split()), default=0)
+    if longest > SHORT:
+        return "min-width:9em;overflow-wrap:anywhere"
+    return "" if longest < len(text) else "white-space:nowrap"
 
 
 def marked(text: str) -> str:
