@@ -50,6 +50,7 @@ function reach(series, limits) {
       if (value > high) high = value;
     }
   }
+  if (low > high) return { range: [0, 1], drawn: [], above: [], below: [] }; // no reading
   const room = (high - low) * NEAR;
   const drawn = limits.filter(({ value }) => value >= low - room && value <= high + room);
   const ends = [low, high, ...drawn.map(({ value }) => value)];

@@ -98,7 +98,7 @@ function layoutFor(picture, root, panels, look) {
   const margin = { t: 8, r: 12, b: 36, l: 58 };
   const axis = { gridcolor: grid, linecolor: grid, zeroline: false, tickfont: { color: faint }, fixedrange: true };
   const domain = (top, bottom) => [1 - bottom / inner, 1 - top / inner];
-  const zone = { text: "UTC", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "right", yanchor: "top", xshift: -8, yshift: -4,
+  const zone = { text: "UTC", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "right", yanchor: "top", xshift: -8, yshift: -6,
     showarrow: false, font: { color: faint } };
   const layout = {
     height: inner + margin.t + margin.b, margin, autosize: true, showlegend: false,
