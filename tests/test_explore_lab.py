@@ -175,8 +175,9 @@ def test_in_voila_the_code_is_there_to_copy(open_in, lab, sandbox):
     for text, (sensor, part) in zip(shown, sorted(df.groupby("sensor_id", observed=True), reverse=True), strict=True):
         assert text[0].startswith(sensor)
         assert int(text[1].replace(",", "")) == len(part)
-        assert float(text[2].replace(",", "")) == pytest.approx(part["value"].min(), rel=1e-4)
-        assert float(text[4].replace(",", "")) == pytest.approx(part["value"].max(), rel=1e-4)
+        values = part["value"][part["quality"] != "bad"]
+        assert float(text[2].replace(",", "")) == pytest.approx(values.min(), rel=1e-4)
+        assert float(text[4].replace(",", "")) == pytest.approx(values.max(), rel=1e-4)
     assert set(page.strangers) <= set(plain.strangers)  # Voilà's own page asks for fonts and MathJax
     said, usual = ({text.split("\n")[0] for text in one.complaints} for one in (page, plain))
     assert said <= usual
@@ -270,6 +271,77 @@ def choose_dark(notebook: NotebookPage) -> None:
     notebook.page.locator(".lm-Menu-itemLabel").get_by_text("JupyterLab Dark", exact=True).click()
 
 
+def test_what_stands_beside_the_lines_says_what_it_is(open_in, lab):
+    """The zone, the limits, the marks; an alert's line is in its sensor's panel; no mark has the colour of a line."""
+    lab.wear("JupyterLab Light")
+    notebook = open_in(NotebookPage, "marks.ipynb", LOGIN, "%immune explore vib_001 press_001 --last 7d")
+    run(notebook, 0)
+    run(notebook, 1)
+    drawn(notebook)
+    page = notebook.page
+    texts = page.locator(".immune-plot .annotation-text").all_text_contents()
+    assert texts == ["UTC", "warning 4.5", "critical 7.1", "↑ warning 2.4 · critical 2.9"]
+    legend = page.locator(".immune-legend")
+    for word in ("questionable", "bad", "critical alert"):
+        expect(legend).to_contain_text(word)
+    boxes = {
+        name: [
+            box for part in page.locator(f".immune-plot {query}").all() if (box := part.bounding_box())["height"] > 50
+        ]
+        for name, query in (("panels", ".nsewdrag"), ("alerts", ".shapelayer path"))
+    }
+    first = min(panel["y"] + panel["height"] for panel in boxes["panels"])
+    assert boxes["alerts"]
+    assert all(line["y"] + line["height"] < first + 5 for line in boxes["alerts"])
+    expect(page.locator(".immune-without")).to_have_text(re.compile(r"^Min to Last are without \d+ marked bad\.$"))
+    color = "(nodes, part) => nodes.map((node) => getComputedStyle(node)[part])"
+    marks = page.locator(".immune-plot .points path").evaluate_all(color, "fill")
+    lines = page.locator(".immune-plot .lines path").evaluate_all(color, "stroke")
+    assert marks
+    assert not set(marks) & set(lines)
+    notebook.shoot("explorer_marks")
+
+
+def test_a_range_that_fails_is_not_chosen_and_is_said_beside_the_choice(open_in, lab, sandbox):
+    """The plot stays, and so does the button that is pressed; the next try clears the message."""
+    lab.wear("JupyterLab Light")
+    notebook = open_in(NotebookPage, "refused.ipynb", LOGIN, "%immune explore vib_001 --last 1d")
+    run(notebook, 0)
+    run(notebook, 1)
+    drawn(notebook)
+    pressed = explorer(notebook).locator(".immune-choices").first.locator("[aria-pressed=true]")
+    sandbox.breaks(status=403, path="/v1/readings")
+    explorer(notebook).get_by_role("button", name="6 h").click()
+    trouble = explorer(notebook).locator(".immune-right .immune-trouble")
+    expect(trouble).to_contain_text("This login may not do that", timeout=PATIENCE)
+    expect(pressed).to_have_text("1 d")
+    below, plot = trouble.bounding_box(), notebook.page.locator(".immune-plot").bounding_box()
+    assert below["y"] < plot["y"]
+    notebook.shoot("explorer_refused")
+    sandbox.breaks()
+    redrawn(notebook, explorer(notebook).get_by_role("button", name="6 h").click)
+    expect(pressed).to_have_text("6 h")
+    expect(trouble).to_have_text("")
+
+
+def test_a_tail_and_a_login_beside_it_leave_the_explorer_as_it_is(open_in, lab):
+    """Their stylesheets are loaded after the explorer's: it stays as wide, and its buttons as high."""
+    lab.wear("JupyterLab Light")
+    notebook = open_in(
+        NotebookPage, "beside.ipynb", LOGIN, "%immune explore", "%immune tail vib_001", "%immune login"
+    )
+    run(notebook, 0)
+    run(notebook, 1)
+    explorer(notebook).get_by_role("option", name="vib_001").wait_for(timeout=PATIENCE)
+    measure = "node => [node.offsetWidth, node.querySelector('.immune-choices button').offsetHeight]"
+    before = explorer(notebook).evaluate(measure)
+    run(notebook, 2)
+    expect(notebook.page.locator(".immune-tail")).to_contain_text("vib_001", timeout=PATIENCE)
+    run(notebook, 3)
+    expect(notebook.page.get_by_label("Log in to a sensor API")).to_be_visible(timeout=PATIENCE)
+    assert explorer(notebook).evaluate(measure) == before
+
+
 def test_a_tail_shows_what_is_submitted_and_stops(open_in, lab, sandbox):
     """A reading sent from elsewhere turns up; Stop stops; so does clearing the cell's output."""
     lab.wear("JupyterLab Light")
@@ -285,6 +357,7 @@ def test_a_tail_shows_what_is_submitted_and_stops(open_in, lab, sandbox):
     headers = {"Authorization": f"ApiKey {sandbox.api_key}"}
     httpx.post(f"{sandbox.base_url}/readings", json=body, headers=headers).raise_for_status()
     expect(widget.locator(".immune-value").first).to_have_text("77.125", timeout=PATIENCE)
+    expect(widget.locator(".immune-log")).to_have_text(re.compile(r"\d\d:\d\d:\d\d UTC  temp_003  77\.125 °C"))
     notebook.shoot("tail_light")
     widget.get_by_role("button", name="Stop").click()
     expect(widget.get_by_text("Stopped.")).to_be_visible(timeout=PATIENCE)

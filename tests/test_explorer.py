@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import ipywidgets
@@ -18,7 +19,7 @@ from immune_nb.errors import QueryError
 from immune_nb.frames.schemas import READINGS
 from immune_nb.notebook import stills
 from immune_nb.notebook.arguments import parse
-from immune_nb.notebook.exploration import Exploration
+from immune_nb.notebook.exploration import Exploration, limits_of
 from immune_nb.notebook.explorer import Explorer
 from immune_nb.notebook.recipe import Recipe
 from immune_nb.notebook.surroundings import shows_widgets
@@ -102,13 +103,29 @@ def test_statistics_are_pandas_own():
     frame = readings(rows)
     found = traces_of(frame)["a"].summary()
     finite = frame["value"][np.isfinite(frame["value"])]
-    assert (found["rows"], found["undrawn"]) == (91, 2)
+    assert (found["rows"], found["undrawn"], found["decimals"]) == (91, 2, 4)
     assert (found["min"], found["max"], found["last"]) == (-3.0, 6.0, -3.0)
     assert found["mean"] == pytest.approx(finite.mean())
     assert found["std"] == pytest.approx(finite.std())
     assert found["doubts"] == {"odd": 1}
     assert (found["gaps"], found["longest_gap"]) == (2, 103 * 60.0)
     assert json.loads(json.dumps(found)) == found
+
+
+def test_what_is_marked_bad_is_counted_and_not_computed_with():
+    """A sensor's own word that a reading is wrong keeps it out of the statistics, though not out of the plot."""
+    rows = [(1, "a", 1.0, "K", "good"), (2, "a", 2.0, "K", "questionable"), (3, "a", 9e9, "K", "bad")]
+    found = traces_of(readings(rows))["a"].summary()
+    assert (found["min"], found["mean"], found["max"], found["last"]) == (1.0, 1.5, 2.0, 2.0)
+    assert (found["rows"], found["doubts"]) == (3, {"questionable": 1, "bad": 1})
+    nothing = traces_of(readings(rows[2:]))["a"].summary()
+    assert (nothing["rows"], nothing["mean"], nothing["last"]) == (1, None, None)
+
+
+@pytest.mark.parametrize(("greatest", "decimals"), [(12.804, 3), (-987.0, 2), (123456.0, 0), (0.5, 5), (0.0, 4)])
+def test_a_sensor_has_one_number_of_decimals(greatest, decimals):
+    """Five digits of its greatest number, and as many decimals in the others."""
+    assert trace([0.0, greatest]).summary()["decimals"] == decimals
 
 
 def test_an_empty_stretch_has_statistics_too():
@@ -181,12 +198,23 @@ def test_blocks_show_the_course():
     assert stills.blocks(trace([1.0] * 8), 4) == "▁▁▁▁"
 
 
+def test_points_are_below_each_other():
+    """Numbers with other decimals get space on both sides, as wide as the digits they lack."""
+    texts = stills.aligned([(1_234.5, 1), (2.125, 3), (None, 0)])
+    assert [text.replace("\u2007", "_") for text in texts] == ["1,234.5__", "____2.125", "_________"]
+
+
 @pytest.mark.slow
-def test_the_picture_is_a_png():
-    """matplotlib draws two units and an alert without a display."""
-    alert = {"at": 60_000.0, "severity": "critical"}
-    image = stills.picture([trace(range(5_000)), trace([2.0, 3.0])], [alert])
-    assert image.startswith(b"\x89PNG")
+def test_the_picture_says_what_its_marks_mean():
+    """Two units without a display; an alert is in its sensor's panel only, and the legend names all."""
+    odd = np.array([0, 1, 2] * 10, np.int8)
+    marked = replace(trace(range(30)), sensor="a", quality=odd, words=("good", "questionable", "bad"))
+    alert = {"at": 60_000.0, "severity": "critical", "sensor_id": "a"}
+    other = replace(trace([2.0, 3.0]), sensor="b", unit="K")
+    figure = stills.drawing([marked, other], [alert])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["questionable", "bad", "critical alert"]
+    assert [len(panel.lines) for panel in figure.axes] == [4, 1]
+    assert stills.picture([marked, other], [alert]).startswith(b"\x89PNG")
 
 
 @pytest.fixture
@@ -274,8 +302,40 @@ def test_alerts_of_the_chosen_sensors_are_marked(explorer):
     explorer.hear({"do": "open"})
     explorer.hear({"do": "load", "chosen": ["vib_001"], "last": "7d"})
     alerts = last(explorer, "picture")[0]["alerts"]
+    assert all(alert["sensors"] == ["vib_001"] for alert in alerts)
     assert {alert["severity"] for alert in alerts} == {"critical", "warning", "info"}
     assert all(alert["sensor_id"] == "vib_001" or not alert["sensor_id"] for alert in alerts)
+
+
+def test_limits_that_the_service_names_come_with_the_line(explorer):
+    """A sensor's record has them; a service that has no such fields, or no numbers in them, has no limits."""
+    explorer.hear({"do": "open"})
+    assert last(explorer, "picture")[0]["lines"][0]["limits"] == {"warning": 4.5, "critical": 7.1}
+    odd = pd.DataFrame({"id": ["a", "b"], "warning_limit": ["high", 3]})
+    assert limits_of(odd) == {"b": {"warning": 3.0}}
+
+
+def test_the_tables_instants_have_a_zone(explorer):
+    """The header says which."""
+    explorer.hear({"do": "open"})
+    explorer.hear({"do": "rows", "offset": 0})
+    assert last(explorer, "rows")[0]["columns"][:2] == ["timestamp UTC", "sensor_id"]
+
+
+def test_another_range_that_cannot_be_had_leaves_the_former(explorer, sandbox, shell):
+    """The service refuses: what was shown is still what is handed over and looked at, and can be chosen again."""
+    explorer.hear({"do": "open"})
+    shown = last(explorer, "picture")[0]["shown"]
+    sandbox.breaks(status=403, path="/v1/readings")
+    explorer.hear({"do": "load", "chosen": ["vib_001"], "last": "6h"})
+    assert last(explorer, "say")[0]["tone"] == "error"
+    explorer.hear({"do": "look"})
+    assert last(explorer, "picture")[0]["shown"] == shown
+    explorer.hear({"do": "frame", "name": "df"})
+    assert 1_400 < len(shell.user_ns["df"]) < 1_450
+    sandbox.breaks()
+    explorer.hear({"do": "load", "chosen": ["vib_001"], "last": "6h"})
+    assert last(explorer, "picture")[0]["statistics"][0]["rows"] < 400
 
 
 def test_a_mistake_is_said_and_loses_nothing(explorer, shell):

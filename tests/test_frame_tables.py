@@ -54,9 +54,9 @@ def texts(made: pd.DataFrame) -> list[str]:
 def test_one_unit_stands_in_the_header():
     """The unit and the zone beside the names; the column of units is not repeated."""
     shown = texts(frame())
-    assert shown[:5] == ["3 rows × 4 columns · complete", "", "timestamp UTC", "value mm/s", "note"]
-    assert shown[5:9] == ["0", "2026-11-01 05:00:00", "11.3303", "<b>bold</b>"]
-    assert shown[10:12] == ["2026-11-01 05:01:00", "2.5000"]
+    assert shown[:4] == ["", "timestamp UTC", "value mm/s", "note"]
+    assert shown[4:8] == ["0", "2026-11-01 05:00:00", "11.3303", "<b>bold</b>"]
+    assert shown[9:11] == ["2026-11-01 05:01:00", "2.5000"]
 
 
 def test_several_units_stand_beside_their_values():
@@ -99,20 +99,24 @@ def test_fractions_of_a_second_are_shown_where_there_are_some():
 
 
 def test_long_and_wide_frames_are_cut_and_say_so():
-    """Rows as pandas cuts them, columns too, and the caption has the true numbers."""
+    """Rows as pandas cuts them, columns too, and both say how many are left out."""
     made = pd.concat([frame()] * 100, ignore_index=True)
     made = made.assign(**{f"c{number}": number for number in range(40)})
     made.attrs["immune"] = {"rows": 300, "complete": False}
     with pd.option_context("display.max_columns", 20):  # as in a notebook
         shown = texts(made)
-    assert shown[0] == "300 rows × 44 columns · NOT complete · 23 columns not shown"
-    assert "⋮" in shown
+    assert shown[0] == "NOT complete · 23 columns not shown"
+    assert "⋮ 290 rows not shown" in shown
     assert len(shown) < 400
 
 
-def test_a_derived_frame_claims_nothing():
-    """The first rows of a fetched frame are not said to be complete."""
-    assert texts(frame().head(2))[0] == "2 rows × 4 columns"
+def test_what_the_footer_says_is_not_said_again():
+    """A whole frame has no caption; one that is not whole says so wherever it is shown; a part claims nothing."""
+    broken = frame()
+    broken.attrs["immune"] = RECEIPT | {"complete": False}
+    assert "<caption>" not in frame_html(frame())
+    assert texts(broken)[0] == "NOT complete"
+    assert "<caption>" not in frame_html(broken.head(2))
 
 
 @pytest.mark.parametrize(

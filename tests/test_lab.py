@@ -145,6 +145,33 @@ def test_a_refused_key_is_explained_in_the_panel(open_notebook, lab, sandbox):
     assert not leaks(lab.read("refused.ipynb"), sandbox.client_secret)
 
 
+def test_who_is_in_stands_at_the_head_and_the_form_is_folded(open_notebook, lab, sandbox):
+    """After a login: who it is, Renew and Log out; the form is one click away, and open again after the logout."""
+    lab.wear("JupyterLab Light")
+    notebook = with_panel(open_notebook("folded.ipynb", LOGIN))
+    page, head = notebook.page, notebook.page.locator(".immune-panel header strong")
+    expect(head).to_have_text("Log in")
+    expect(page.get_by_text("Log in with something else")).to_be_hidden()
+    page.get_by_label("Method").select_option("Client credentials")
+    page.get_by_label("Client id").fill(sandbox.client_id)
+    page.get_by_label("Client secret").fill(sandbox.client_secret)
+    page.get_by_role("button", name="Connect").click()
+    expect(head).to_have_text(f"Logged in to sandbox as {sandbox.client_id}", timeout=PATIENCE)
+    expect(page.get_by_label("Profile")).to_be_hidden()
+    expect(page.get_by_role("button", name="Renew")).to_be_visible()
+    notebook.shoot("logged_in")
+    page.get_by_text("Log in with something else").click()
+    page.get_by_label("Method").select_option("API key")
+    page.get_by_label("API key").fill(sandbox.api_key)
+    notebook.shoot("logged_in_unfolded")
+    page.get_by_role("button", name="Connect").click()
+    expect(head).to_have_text("Logged in to sandbox", timeout=PATIENCE)
+    expect(page.get_by_label("Profile")).to_be_hidden()
+    page.get_by_role("button", name="Log out").click()
+    expect(head).to_have_text("Log in", timeout=PATIENCE)
+    expect(page.get_by_label("Profile")).to_be_visible()
+
+
 def test_a_key_that_is_typed_and_not_sent_is_not_saved(open_notebook, lab):
     """Saving while the field is filled leaves nothing, in the checkpoint neither (L05, L06)."""
     notebook = with_panel(open_notebook("unsent.ipynb", LOGIN))
@@ -232,6 +259,19 @@ def test_a_narrow_cell_wraps(open_notebook, lab):
         "node => node.getBoundingClientRect().right <= node.parentElement.getBoundingClientRect().right"
     )
     notebook.shoot("narrow")
+
+
+def test_help_is_no_formula_and_its_columns_are_straight(open_notebook):
+    """Dollars and braces stand as they are, in the font of code."""
+    notebook = open_notebook("help.ipynb", "%load_ext immune_nb\n%immune")
+    notebook.select(0)
+    notebook.run_next()
+    help_text = notebook.output(0).locator("pre", has_text="pass Python objects")
+    expect(help_text).to_contain_text(
+        "%immune readings {ids} --start $noon         {name} and $name", timeout=30 * SECONDS
+    )
+    assert "mono" in help_text.evaluate("node => getComputedStyle(node).fontFamily").lower()
+    expect(notebook.output(0).locator("mjx-container")).to_have_count(0)
 
 
 def test_chromium_is_the_systems(browser: Browser):

@@ -62,7 +62,7 @@ def test_a_key_logs_in(panel, desk, sandbox):
     """The message of the form makes the session current, and the panel shows it."""
     panel.hear(key_message(sandbox.api_key))
     assert desk.session().status().method == "API key"
-    assert panel.logins["sandbox"]["text"].startswith("Logged in to sandbox")
+    assert (panel.logins["sandbox"]["who"], panel.logins["sandbox"]["text"]) == ("Logged in to sandbox", "API key")
     assert panel.notice["text"] == ""
 
 
@@ -70,7 +70,7 @@ def test_client_credentials_log_in_with_account_scopes_and_time(panel, sandbox):
     """The status line has the account and scopes, and when the token ends."""
     message = {"do": "connect", "profile": "sandbox", "method": "client", "client_id": sandbox.client_id}
     panel.hear({**message, "secret": sandbox.client_secret})
-    assert sandbox.client_id in panel.logins["sandbox"]["text"]
+    assert sandbox.client_id in panel.logins["sandbox"]["who"]
     assert "read" in panel.logins["sandbox"]["text"]
     assert panel.logins["sandbox"]["expires_at"] is not None
 

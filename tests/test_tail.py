@@ -178,4 +178,4 @@ def test_what_is_no_span_is_refused(text):
 def test_a_reading_without_much_is_a_line_all_the_same():
     """Missing value, unit and quality."""
     reading = {"at": 0.0, "sensor_id": "a", "value": None, "unit": None, "quality": None}
-    assert as_line(reading) == "1970-01-01 00:00:00  a  –"
+    assert as_line(reading) == "1970-01-01 00:00:00 UTC  a  –"

@@ -17,6 +17,8 @@ from urllib.parse import quote
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile, find_profile
 
+from .show import LAID_OUT, LITERAL
+
 if TYPE_CHECKING:
     from immune_nb.plans import Plan, Sent
 
@@ -41,7 +43,7 @@ class Code:
         return self.text
 
     def _repr_html_(self) -> str:
-        return f'<pre style="margin:0.3em 0;overflow-x:auto">{escape(self.text)}</pre>'
+        return f'<pre class="{LITERAL}" style="{LAID_OUT}">{escape(self.text)}</pre>'
 
 
 def python_of(call: Call, profile: Profile, name: str = "df", *, in_kernel: bool = False) -> str:

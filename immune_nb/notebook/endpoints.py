@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +13,7 @@ from immune_nb.profiles import IMMUNE
 from .arguments import KEY, parse
 from .calls import Call, call_of
 from .code import Code, python_call
-from .show import Note, Table, show
+from .show import LITERAL, Note, Table, marked, show
 from .subcommands import command_named
 from .words import as_word
 
@@ -91,7 +90,8 @@ class Heading:
         return f"\n{self.text}"
 
     def _repr_html_(self) -> str:
-        return f'<div style="font-weight:600;font-size:{self._size}%;margin-top:0.7em">{escape(self.text)}</div>'
+        style = f"font-weight:600;font-size:{self._size}%;margin-top:0.7em"
+        return f'<div class="{LITERAL}" style="{style}">{marked(self.text)}</div>'
 
 
 def _catalog(desk: Desk, request: Request) -> tuple[Profile, Catalog]:

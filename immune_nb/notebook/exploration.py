@@ -5,6 +5,7 @@ A sensor that is added is fetched alone, for the range that is held of the other
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from immune_nb.frames.instants import Instant, Range
     from immune_nb.session import Session
 
-__all__ = ["Exploration"]
+__all__ = ["Exploration", "limits_of"]
 
 Within = tuple[pd.Timestamp, pd.Timestamp]
 MOST_ALERTS = 2_000
@@ -35,6 +36,7 @@ FIELDS = {
     "name": ("name", "label", "description"),
     "unit": ("unit", "units"),
 }
+LIMITS = {"warning": "warning_limit", "critical": "critical_limit"}
 
 
 class Exploration:
@@ -54,6 +56,7 @@ class Exploration:
         within: The range that is held.
         shown: The stretch of it that is looked at.
         every: Width of the bins to average over, as pandas writes it; empty for none.
+        limits: By sensor, the limits that its record names, by their words; known after `sensors`.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Exploration:
         self.session = session
         self.chosen: tuple[str, ...] = tuple(dict.fromkeys(sensors))
         self.every = ""
+        self.limits: dict[str, dict[str, float]] = {}
         self._clock = clock
         self.choose_range(last=last, start=start, end=end)
 
@@ -180,6 +184,7 @@ class Exploration:
         for key, column in columns.items():
             texts = listed[column].astype(object) if column else pd.Series("", index=listed.index, dtype=object)
             cards[key] = texts.where(texts.notna(), "").astype(str)
+        self.limits = limits_of(listed)
         found: list[dict[str, str]] = cards.to_dict("records")  # type: ignore[assignment] # its keys are text
         return found
 
@@ -224,6 +229,17 @@ def _closed(within: Range, now: float) -> Within:
     if start >= end:
         raise QueryError(f"start {to_api(start)} is not before end {to_api(end)}.")
     return start, end
+
+
+def limits_of(listed: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The limits in a list of sensors, where they are finite numbers."""
+    found: dict[str, dict[str, float]] = {}
+    for word, column in LIMITS.items():
+        numbers = pd.to_numeric(listed[column], errors="coerce") if column in listed else ()
+        for sensor, limit in zip(listed["id"].astype(str), numbers, strict=False):
+            if math.isfinite(limit):
+                found.setdefault(sensor, {})[word] = float(limit)
+    return found
 
 
 def _instant(micros: int) -> pd.Timestamp:

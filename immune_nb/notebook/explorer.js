@@ -9,7 +9,15 @@ const BUSY = "Waiting for the kernel: it answers when the running cell has ended
 
 let viewers = 0; // of this explorer; without any, the kernel need not hold its readings
 
-const digits = (value) => (value === null ? "–" : Number(value.toPrecision(5)).toLocaleString("en", { maximumFractionDigits: 6 }));
+const FIGURE = "\u2007"; // a space as wide as a digit, and one as wide as a point
+const POINT = "\u2008";
+
+// A number with its sensor's decimals, and so much space behind it that the points of all are below each other.
+const digits = (value, decimals, most) => {
+  if (value === null) return "–";
+  const text = value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return text + (most && !decimals ? POINT : "") + FIGURE.repeat(most - decimals);
+};
 const counted = (value) => value.toLocaleString("en");
 const iso = (millis) => new Date(millis).toISOString();
 const local = (millis) => iso(millis).slice(0, 19);
@@ -38,44 +46,25 @@ const table = (heads, rows, className) => {
 };
 
 function statistics(picture, dark) {
+  const most = Math.max(...picture.statistics.map(({ decimals }) => decimals));
+  const bad = picture.statistics.reduce((sum, { doubts }) => sum + (doubts.bad ?? 0), 0);
   const rows = picture.statistics.map((one, place) => {
     const dot = element("span", { className: "immune-swatch" });
     dot.style.background = colorOf(place, dark);
     const doubts = Object.entries(one.doubts).map(([word, count]) => `${counted(count)} ${word}`).join(", ");
     const name = element("span", {}, dot, one.sensor, element("span", { className: "immune-unit", textContent: one.unit }));
-    return [name, counted(one.rows), ...[one.min, one.mean, one.max, one.std, one.last].map(digits), doubts || "–",
+    return [name, counted(one.rows), ...[one.min, one.mean, one.max, one.std, one.last].map((value) => digits(value, one.decimals, most)), doubts || "–",
       one.gaps ? counted(one.gaps) : "–", span(one.longest_gap)];
   });
-  return table(HEADS, rows, "immune-statistics");
-}
-
-// What the marks mean, and whether all of them are drawn.
-function legend(picture) {
-  const drawn = {};
-  let next = 0;
-  for (const line of picture.lines) {
-    next += 2;
-    for (const word of line.marks) {
-      drawn[word] = (drawn[word] ?? 0) + picture.arrays[next].length;
-      next += 2;
-    }
-  }
-  const part = (sign, tone, text) => {
-    const mark = element("span", { textContent: sign, className: "immune-sign" });
-    mark.dataset.tone = tone;
-    return element("span", {}, mark, text);
-  };
-  const marks = Object.entries(drawn).map(([word, count]) => {
-    const all = picture.statistics.reduce((sum, one) => sum + (one.doubts[word] ?? 0), 0);
-    return part(word === "bad" ? "×" : "○", word === "bad" ? "bad" : "doubt", count < all ? `${word}, ${counted(count)} of ${counted(all)}` : word);
-  });
-  return picture.alerts.length ? [...marks, part("▼", "alert", "alert")] : marks;
+  const without = element("p", { className: "immune-without", textContent: bad ? `Min to Last are without ${counted(bad)} marked bad.` : "" });
+  return [table(HEADS, rows, "immune-statistics"), without];
 }
 
 function build() {
   const ui = {
     host: element("span", { className: "immune-host" }),
     notice: element("p", { className: "immune-notice", role: "status" }),
+    trouble: element("p", { className: "immune-trouble", role: "alert" }),
     doing: element("span", { className: "immune-doing", role: "status" }),
     chips: element("div", { className: "immune-chips" }),
     empty: element("p", { className: "immune-empty", textContent: "Choose a sensor to see its readings." }),
@@ -106,10 +95,17 @@ function render({ model, el }) {
   let page = 0;
   let lastSpan = "7d";
   let range = {};
+  let settled = { lastSpan, range }; // what the plot shows
 
   const say = (text, tone = "info") => {
     ui.notice.textContent = text;
     ui.notice.dataset.tone = tone;
+  };
+
+  // What is wrong with the readings stands beside the choice of them; with the code and the frame, below.
+  const warn = (text, tone = "error") => {
+    ui.trouble.textContent = text;
+    ui.trouble.dataset.tone = tone;
   };
 
   const busy = (text) => {
@@ -144,8 +140,15 @@ function render({ model, el }) {
 
   const load = (more = {}) => {
     say("");
+    warn("");
     ui.question.hidden = true;
     ask({ do: "load", chosen: list.chosen, last: lastSpan, ...range, ...more }, "Fetching…");
+  };
+
+  // Another range that cannot be had leaves the former one, here as in the kernel.
+  const returnTo = (former) => {
+    ({ lastSpan, range } = former);
+    spans.set(range.start ? "" : lastSpan);
   };
 
   const list = sensorList(() => load());
@@ -216,7 +219,7 @@ function render({ model, el }) {
   plot.node.hidden = true;
   root.append(
     element("div", { className: "immune-halves" }, list.node,
-      element("div", { className: "immune-right" }, bar, under, ui.question, ui.empty, plot.node, ui.legend, ui.rows)),
+      element("div", { className: "immune-right" }, bar, ui.trouble, under, ui.question, ui.empty, plot.node, ui.legend, ui.rows)),
     ui.numbers, ui.out, ui.notice, dead);
   views.set("plot");
   spellings.set("line");
@@ -240,6 +243,7 @@ function render({ model, el }) {
       lastSpan = state.last;
       range = {};
       spans.set(lastSpan);
+      settled = { lastSpan, range };
       list.choose(state.chosen);
       if (!state.chosen.length) done();
     },
@@ -251,7 +255,9 @@ function render({ model, el }) {
       busy(text);
     },
     say({ text, tone }) {
-      say(text, tone);
+      if (tone === "error" && asking !== "frame" && asking !== "name") warn(text);
+      else say(text, tone);
+      if (tone === "error" && asking === "load") returnTo(settled);
       drawChips(isDark(root)); // one that cannot be fetched can be left out
       done();
     },
@@ -261,6 +267,7 @@ function render({ model, el }) {
       done();
     },
     ask({ rows }) {
+      settled = { lastSpan, range };
       done();
       const many = rows === null ? "The service does not say how many readings that is." : `That is ${counted(rows)} readings.`;
       ui.question.replaceChildren(element("span", { textContent: many }), button("Load them", () => load({ sure: true }), { className: "immune-main" }));
@@ -268,6 +275,7 @@ function render({ model, el }) {
     },
     picture(next, buffers) {
       const came = performance.now();
+      if (next.shown) settled = { lastSpan, range };
       done();
       codes = next.code;
       showCode();
@@ -283,14 +291,14 @@ function render({ model, el }) {
         ui.from.field.value = local(next.shown[0]);
         ui.to.field.value = local(next.shown[1]);
       }
-      plot.show(seen ? picture : { ...picture, lines: [] }).catch((error) => say(`The plot cannot be drawn: ${error.message}`, "error"));
+      plot.show(seen ? picture : { ...picture, lines: [] }).catch((error) => warn(`The plot cannot be drawn: ${error.message}`));
       const dark = isDark(root);
       drawChips(dark);
       ui.legend.replaceChildren(...(seen ? legend(picture) : []));
-      if (seen) ui.numbers.replaceChildren(statistics(next, dark));
-      if (next.remarks?.length) say(next.remarks.join(" "), "error");
-      else if (seen && next.without.length) say(`No readings in this range: ${next.without.join(", ")}.`);
-      else if (seen && ui.notice.textContent.startsWith("No readings")) say("");
+      if (seen) ui.numbers.replaceChildren(...statistics(next, dark));
+      if (next.remarks?.length) warn(next.remarks.join(" "));
+      else if (seen && next.without.length) warn(`No readings in this range: ${next.without.join(", ")}.`, "info");
+      else if (ui.trouble.textContent.startsWith("No readings")) warn("");
       if (tabled && seen) ask({ do: "rows", offset: page = 0 });
     },
     rows({ columns, rows, offset, total, page: size }) {
@@ -311,7 +319,7 @@ function render({ model, el }) {
     if (worn === wear()) return;
     worn = wear();
     plot.redraw();
-    if (plot.picture?.lines.length) ui.numbers.replaceChildren(statistics(plot.picture, isDark(root)));
+    if (plot.picture?.lines.length) ui.numbers.replaceChildren(...statistics(plot.picture, isDark(root)));
     drawChips(isDark(root));
   });
   watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });

@@ -7,10 +7,11 @@ that has none asks for it: nothing loads from elsewhere, and a server that limit
 
 from __future__ import annotations
 
+import copy
 import gzip
 import importlib.resources
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -39,7 +40,14 @@ INSTEAD = (
     "No explorer here? It needs a running kernel and a front end with widgets. Run %immune explore again, "
     "or %immune explore SENSOR --static."
 )
-SCRIPTS = ("panel_parts.js", "explorer_list.js", "explorer_plot.js", "explorer_cell.js", "explorer.js")
+SCRIPTS = (
+    "panel_parts.js",
+    "explorer_list.js",
+    "explorer_marks.js",
+    "explorer_plot.js",
+    "explorer_cell.js",
+    "explorer.js",
+)
 PLENTY = 100_000  # rows: more than that is fetched only when the person says so
 ROWS = 50  # of a page of the table
 
@@ -93,8 +101,7 @@ class Explorer(anywidget.AnyWidget):
             case "open":
                 self._open()
             case "load":
-                self._choose(message)
-                self._load(sure=bool(message.get("sure")))
+                self._load_or_stay(message)
             case "look":
                 self._look(message)
             case "rows":
@@ -128,6 +135,17 @@ class Explorer(anywidget.AnyWidget):
             self._say(f"No list of sensors: {error}", tone="error")
         if asked.chosen:
             self._load(sure=False)
+
+    def _load_or_stay(self, message: Mapping[str, Any]) -> None:
+        """Load what is chosen; where another range cannot be had, the former and its readings stay."""
+        former, wanted = copy.copy(self._exploration), self._wanted
+        try:
+            self._choose(message)
+            self._load(sure=bool(message.get("sure")))
+        except BaseException:
+            former.chosen = self._exploration.chosen
+            self._exploration, self._wanted = former, wanted
+            raise
 
     def _choose(self, message: Mapping[str, Any]) -> None:
         asked = self._exploration
@@ -165,7 +183,7 @@ class Explorer(anywidget.AnyWidget):
         """Send the lines of what is looked at, its statistics, and the code for it."""
         asked = self._exploration
         traces = asked.traces()
-        cards = [_card(trace) for trace in asked.lines(traces)]
+        cards = [_card(trace, asked.limits.get(trace.sensor, {})) for trace in asked.lines(traces)]
         start, end = map(_millis, asked.shown)
         first, final = map(_millis, asked.within)
         picture = {
@@ -173,7 +191,7 @@ class Explorer(anywidget.AnyWidget):
             "lines": [card for card, _ in cards],
             "shown": [start, end],
             "within": [first, final],
-            "alerts": [alert for alert in self._alerts or () if start <= alert["at"] < end and self._concerns(alert)],
+            "alerts": [alert for alert in self._of_chosen(self._alerts or ()) if start <= alert["at"] < end],
             "statistics": [trace.summary() for trace in traces],
             "remarks": [*asked.remarks, self._of_alerts] if self._of_alerts else asked.remarks,
             "without": sorted({*asked.chosen} - {trace.sensor for trace in traces if len(trace.times)}),
@@ -181,12 +199,17 @@ class Explorer(anywidget.AnyWidget):
         }
         self.send(picture, buffers=[array.data for _, arrays in cards for array in arrays])
 
-    def _concerns(self, alert: Mapping[str, Any]) -> bool:
-        """Whether an alert is about a chosen sensor, or, where it names none, about the machine of one."""
-        chosen, machine = self._exploration.chosen, alert["equipment_id"]
-        if alert["sensor_id"]:
-            return alert["sensor_id"] in chosen
-        return bool(machine) and machine in {self._machines.get(sensor) for sensor in chosen}
+    def _of_chosen(self, alerts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The alerts about chosen sensors, each with those; one that names none is about all of its machine."""
+        for alert in alerts:
+            named, machine = alert["sensor_id"], alert["equipment_id"]
+            mine = [
+                sensor
+                for sensor in self._exploration.chosen
+                if (sensor == named if named else machine and self._machines.get(sensor) == machine)
+            ]
+            if mine:
+                yield {**alert, "sensors": mine}
 
     def _send_rows(self, offset: int) -> None:
         frame = self._exploration.frame()
@@ -195,7 +218,7 @@ class Explorer(anywidget.AnyWidget):
         self.send(
             {
                 "kind": "rows",
-                "columns": list(frame),
+                "columns": [_titled(frame[name]) for name in frame],
                 "rows": texts,
                 "offset": offset,
                 "total": len(frame),
@@ -228,10 +251,16 @@ class Explorer(anywidget.AnyWidget):
         return {**data, "text/plain": INSTEAD}, metadata
 
 
-def _card(trace: Trace) -> tuple[dict[str, Any], list[NDArray[np.float64]]]:
+def _titled(column: pd.Series[Any]) -> str:
+    """A column's name, with the time zone of its instants."""
+    zone = getattr(column.dtype, "tz", None)
+    return f"{column.name} {zone}" if zone else str(column.name)
+
+
+def _card(trace: Trace, limits: Mapping[str, float]) -> tuple[dict[str, Any], list[NDArray[np.float64]]]:
     """A line as it travels: what it is, and its arrays, to be taken from the message's buffers in this order."""
     marks = trace.marks()
-    card = {"sensor": trace.sensor, "unit": trace.unit, "marks": list(marks)}
+    card = {"sensor": trace.sensor, "unit": trace.unit, "marks": list(marks), "limits": limits}
     return card, [array for line in (trace.thinned(), *marks.values()) for array in line]
 
 

@@ -1,12 +1,11 @@
 // The plot. The library comes from the kernel, once per page, and is run as a module of its own: whatever module
 // loader the page has does not see it. Lines arrive thinned; every other stretch is asked for anew.
 
-const LIGHT = ["#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#c63a3a"];
-const DARK = ["#6aa8ff", "#ffa657", "#4cc9a7", "#f08bd0", "#b69cff", "#e0bd4d", "#4fc6e0", "#ff8a80"];
-const SEVERITIES = { critical: ["#d32f2f", "#ff6b60"], warning: ["#c77700", "#ffb74d"], info: ["#5f7d95", "#90a4b8"] };
+const LIGHT = ["#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#6b7785"];
+const DARK = ["#6aa8ff", "#ffa657", "#4cc9a7", "#f08bd0", "#b69cff", "#e0bd4d", "#4fc6e0", "#a9b6c4"];
 const PANEL = 190; // px, of several; a single one is higher
-const LANE = 22;
-const CROWD = 60; // marks; more of them are drawn smaller
+const LANE = 20; // of a panel's alerts, above it
+const GAP = 18;
 
 let library = null; // a promise, on this page
 
@@ -41,64 +40,86 @@ const floats = (view) => new Float64Array(view.buffer.slice(view.byteOffset, vie
 // Numbers of an axis or a tooltip: as many digits as tell readings apart.
 const HOVER = "%{y:.6~g}";
 
-function tracesFor(picture, dark, panelOf) {
+// The colours of everything but the lines, as the page has them now.
+function inks(root) {
+  const { color, backgroundColor } = getComputedStyle(root);
+  const dark = isDark(root);
+  return { dark, ink: color, page: backgroundColor, red: RED[+dark], faint: getComputedStyle(root.querySelector(".immune-count")).color,
+    grid: dark ? "rgba(255,255,255,0.11)" : "rgba(0,0,0,0.09)" };
+}
+
+// A panel for each unit, with its lines, their values and the alerts about them, and where it lies.
+function panelsOf(picture) {
+  const panels = [...new Set(picture.lines.map((line) => line.unit))].map((unit) => ({ unit, lines: [], series: [], alerts: [] }));
+  let next = 0;
+  for (const line of picture.lines) {
+    const panel = panels.find(({ unit }) => unit === line.unit);
+    panel.lines.push(line);
+    panel.series.push(picture.arrays[next + 1]);
+    next += 2 + 2 * line.marks.length;
+  }
+  let top = 0;
+  panels.forEach((panel, place) => {
+    panel.alerts = picture.alerts.filter(({ sensors }) => panel.lines.some(({ sensor }) => sensors.includes(sensor)));
+    panel.axis = place ? `y${place + 1}` : "y";
+    panel.lane = `y${panels.length + place + 1}`;
+    panel.top = top + (panel.alerts.length ? LANE : 0);
+    panel.bottom = panel.top + (panels.length > 1 ? PANEL : 300);
+    top = panel.bottom + GAP;
+    panel.reach = reach(panel.series, limitsOf(panel.lines));
+  });
+  return panels;
+}
+
+function tracesFor(picture, panels, look) {
   const traces = [];
   let next = 0;
   picture.lines.forEach((line, place) => {
     const [x, y] = [picture.arrays[next++], picture.arrays[next++]];
-    const color = colorOf(place, dark);
-    const shared = { xaxis: "x", yaxis: panelOf(line.unit), showlegend: false };
-    traces.push({ ...shared, x, y, type: "scatter", mode: x.length < 120 ? "lines+markers" : "lines", name: plain(line.sensor),
+    const color = colorOf(place, look.dark);
+    const shared = { xaxis: "x", yaxis: panels.find(({ unit }) => unit === line.unit).axis, showlegend: false, type: "scatter" };
+    traces.push({ ...shared, x, y, mode: x.length < 120 ? "lines+markers" : "lines", name: plain(line.sensor),
       line: { color, width: 1.4 }, marker: { color, size: 4 }, connectgaps: false,
       hovertemplate: `${HOVER} ${plain(line.unit)}` });
     for (const word of line.marks) {
-      const bad = word === "bad";
-      const crowd = picture.arrays[next].length > CROWD;
-      const tint = (bad ? SEVERITIES.critical : SEVERITIES.warning)[+dark];
-      traces.push({ ...shared, x: picture.arrays[next++], y: picture.arrays[next++], type: "scatter", mode: "markers",
-        name: plain(word), hoverinfo: "skip",
-        marker: { symbol: bad ? "x-thin" : "circle-open", size: crowd ? 5 : 6.5, opacity: crowd ? 0.8 : 1, color: tint,
-          line: { width: crowd ? 1 : 1.5, color: tint } } });
+      const [when, level] = [picture.arrays[next++], picture.arrays[next++]];
+      traces.push({ ...shared, x: when, y: level, mode: "markers", name: plain(word), hoverinfo: "skip",
+        marker: markStyle(word, when.length, look) });
     }
   });
-  return traces;
+  const warned = panels.filter(({ alerts }) => alerts.length);
+  return [...traces, ...warned.map(({ alerts, lane }) => alertTrace(alerts, lane, look))];
 }
 
-function alertTrace(alerts, dark) {
-  return { x: alerts.map((alert) => alert.at), y: alerts.map(() => 0.5), xaxis: "x", yaxis: "y", type: "scatter",
-    mode: "markers", showlegend: false, name: "alert", text: alerts.map((alert) => plain(`${alert.severity}: ${alert.message}`)),
-    hovertemplate: "%{text}<extra></extra>",
-    marker: { symbol: "triangle-down", size: 11, color: alerts.map(({ severity }) => (SEVERITIES[severity] ?? SEVERITIES.info)[+dark]) } };
-}
-
-function layoutFor(picture, root, dark, units) {
-  const style = getComputedStyle(root);
-  const faint = getComputedStyle(root.querySelector(".immune-count")).color;
-  const grid = dark ? "rgba(255,255,255,0.11)" : "rgba(0,0,0,0.09)";
-  const panel = units.length > 1 ? PANEL : 300;
-  const lane = picture.alerts.length ? LANE : 0;
-  const inner = lane + units.length * panel + (units.length - 1) * 18;
+function layoutFor(picture, root, panels, look) {
+  const { fontFamily } = getComputedStyle(root);
+  const { ink, page, faint, grid } = look;
+  const inner = panels.at(-1).bottom;
   const margin = { t: 8, r: 12, b: 36, l: 58 };
   const axis = { gridcolor: grid, linecolor: grid, zeroline: false, tickfont: { color: faint }, fixedrange: true };
+  const domain = (top, bottom) => [1 - bottom / inner, 1 - top / inner];
+  const zone = { text: "UTC", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "right", yanchor: "top", xshift: -8, yshift: -6,
+    showarrow: false, font: { color: faint } };
   const layout = {
     height: inner + margin.t + margin.b, margin, autosize: true, showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.fontFamily, size: 12, color: style.color },
+    font: { family: fontFamily, size: 12, color: ink },
     dragmode: "zoom", hovermode: "x unified", hoversubplots: "axis",
-    hoverlabel: { bgcolor: style.backgroundColor, bordercolor: grid, font: { color: style.color, size: 12 } },
-    xaxis: { ...axis, type: "date", range: [...picture.shown], fixedrange: false, anchor: `y${units.length + 1}`,
+    hoverlabel: { bgcolor: page, bordercolor: grid, font: { color: ink, size: 12 } },
+    xaxis: { ...axis, type: "date", range: [...picture.shown], fixedrange: false, anchor: panels.at(-1).axis,
       hoverformat: "%-d %b %Y %H:%M:%S UTC", spikemode: "across", spikethickness: 1, spikecolor: faint, spikedash: "solid",
       tickangle: 0, nticks: Math.max(3, Math.round(root.offsetWidth / 130)), ticks: "outside", tickcolor: grid, ticklen: 4 },
-    yaxis: { visible: false, fixedrange: true, range: [0, 1], domain: [1 - lane / inner, 1] },
-    shapes: picture.alerts.map((alert) => ({ type: "line", xref: "x", yref: "paper", x0: alert.at, x1: alert.at, y0: 0,
-      y1: 1 - lane / 2 / inner, layer: "below",
-      line: { width: 1, dash: "dot", color: (SEVERITIES[alert.severity] ?? SEVERITIES.info)[+dark] } })),
+    shapes: panels.flatMap((panel) => [...panel.alerts.map((alert) => alertLine(alert, panel.axis, look)),
+      ...limitLines(panel.axis, panel.reach, look)]),
+    annotations: [zone, ...panels.flatMap((panel) => limitTexts(panel.axis, panel.reach, look))],
   };
-  units.forEach((unit, place) => {
-    const top = inner - lane - place * (panel + 18);
-    layout[`yaxis${place + 2}`] = { ...axis, domain: [Math.max(0, (top - panel) / inner), top / inner], nticks: 6,
-      title: { text: plain(unit), font: { color: faint }, standoff: 6 } };
-  });
+  const named = (id) => `yaxis${id.slice(1)}`;
+  for (const panel of panels) {
+    layout[named(panel.axis)] = { ...axis, domain: domain(panel.top, panel.bottom), range: panel.reach.range, nticks: 6,
+      title: { text: plain(panel.unit), font: { color: faint }, standoff: 6 } };
+    layout[named(panel.lane)] = { visible: false, fixedrange: true, range: [0, 1], anchor: "x",
+      domain: domain(Math.max(0, panel.top - LANE), panel.top || 1) };
+  }
   return layout;
 }
 
@@ -134,14 +155,11 @@ function plotArea(model, root, onZoom) {
   const draw = async () => {
     if (!picture?.lines.length) return;
     const Plotly = await asked();
-    const dark = isDark(root);
-    const units = [...new Set(picture.lines.map((line) => line.unit))];
-    const panelOf = (unit) => `y${units.indexOf(unit) + 2}`;
-    const traces = tracesFor(picture, dark, panelOf);
-    if (picture.alerts.length) traces.push(alertTrace(picture.alerts, dark));
+    const panels = panelsOf(picture);
+    const look = inks(root);
     drawing = true;
     const isNew = !canvas.classList.contains("js-plotly-plot");
-    await Plotly.react(canvas, traces, layoutFor(picture, root, dark, units),
+    await Plotly.react(canvas, tracesFor(picture, panels, look), layoutFor(picture, root, panels, look),
       { displayModeBar: false, doubleClick: false, showTips: false, responsive: false, scrollZoom: false });
     drawing = false;
     if (isNew) {

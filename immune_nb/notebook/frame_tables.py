@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from .show import counted, dimensions
+from .show import LITERAL, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,11 +85,12 @@ def frame_html(frame: pd.DataFrame) -> str | None:
     index = [f"<th>{escape(text)}</th>" for text in map(str, shown.index)]
     rows = ["".join(cells) for cells in zip(index, *columns, strict=True)]
     if cut is not None:
-        rows.insert(cut, f'<td colspan="{len(names) + 1}" class="text faint">⋮</td>')
+        more = counted(len(frame) - len(shown), "row")
+        rows.insert(cut, f'<td colspan="{len(names) + 1}" class="text faint">⋮ {more} not shown</td>')
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    caption = _caption(frame, left)
+    caption = f"<caption>{escape(said)}</caption>" if (said := _caption(frame, left)) else ""
     return (
-        f'<div class="immune-table">{STYLE}<table border="1" class="dataframe"><caption>{escape(caption)}</caption>'
+        f'<div class="immune-table {LITERAL}">{STYLE}<table border="1" class="dataframe">{caption}'
         f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -171,11 +172,8 @@ def _numbers(values: Any) -> list[str]:
 
 
 def _caption(frame: pd.DataFrame, left: int) -> str:
-    """Rows and columns, and whether that is all; of a frame made out of a fetched one nobody knows."""
+    """What the footer under a fetched frame does not say, or said when it was fetched and must not be forgotten."""
     receipt: Mapping[str, Any] = frame.attrs["immune"]
-    parts = [dimensions(*frame.shape)]
-    if len(frame) == receipt["rows"]:
-        parts.append("complete" if receipt["complete"] else "NOT complete")
-    if left:
-        parts.append(f"{counted(left, 'column')} not shown")
-    return " · ".join(parts)
+    broken = len(frame) == receipt["rows"] and not receipt["complete"]
+    parts = ["NOT complete" if broken else "", f"{counted(left, 'column')} not shown" if left else ""]
+    return " · ".join(filter(None, parts))

@@ -49,15 +49,19 @@ function build(model) {
     ...nodes.slice(0, BY_ISSUER), folded("Addresses, where there is no issuer", ...nodes.slice(BY_ISSUER)));
   ui.tick = element("label", { className: "immune-tick" }, ui.remember, `Remember, in ${model.get("keeps")}`);
   ui.tick.hidden = !model.get("keeps");
-  ui.actions = element("div", { className: "immune-actions" }, ui.connect, ui.renew, ui.logout);
+  ui.account = element("div", { className: "immune-actions" }, ui.renew, ui.logout);
   ui.form = element("form", { ...quiet, noValidate: true },
-    ui.profile.node, ui.custom, ui.method.node, ui.client.node, ui.secret.node, ui.scopes.node, ui.hint, ui.tick, ui.actions);
+    ui.profile.node, ui.custom, ui.method.node, ui.client.node, ui.secret.node, ui.scopes.node, ui.hint, ui.tick, element("div", { className: "immune-actions" }, ui.connect));
+  ui.other = folded("Log in with something else", ui.form);
+  ui.other.className = "immune-form";
   return ui;
 }
 
 function render({ model, el }) {
   const ui = build(model);
   let waiting = null;
+  let asked = "";
+  let wasIn = false; // to the chosen profile
 
   const say = (text, tone = "info") => {
     ui.notice.textContent = text;
@@ -73,6 +77,7 @@ function render({ model, el }) {
 
   const ask = (message) => {
     busy(true);
+    asked = message.do;
     say(DOING_NOW[message.do]);
     try {
       model.send({ ...message, profile: ui.profile.field.value });
@@ -83,13 +88,14 @@ function render({ model, el }) {
   };
 
   const area = signInArea(model, ask);
-  const title = element("header", {}, element("strong", { textContent: "Log in" }), ui.host);
+  const lead = element("strong", { className: "immune-who" });
+  const title = element("header", {}, lead, ui.host);
   const dead = element("p", {
     className: "immune-dead",
     textContent: "This panel is from an earlier kernel. Run %immune login for a new one.",
   });
   const root = element("section", { className: "immune-panel", ariaLabel: "Log in to a sensor API" },
-    title, ui.form, area.node, ui.status, ui.notice, dead);
+    title, ui.status, ui.account, ui.other, area.node, ui.notice, dead);
 
   const chosen = () =>
     model.get("profiles").find((p) => p.name === ui.profile.field.value) ?? { name: CUSTOM, methods: Object.keys(METHODS) };
@@ -103,13 +109,24 @@ function render({ model, el }) {
     ui.scopes.field.placeholder = profile.scopes ?? "";
   };
 
+  const loginOf = (profile) => model.get("logins")[profile.name];
+
+  // Who is in needs the form no more, unless for something else; a login that goes leaves the form.
+  const fold = () => {
+    const isIn = Boolean(loginOf(chosen()));
+    if (isIn !== wasIn) ui.other.open = !isIn;
+    wasIn = isIn;
+  };
+
   const draw = () => {
     const profile = chosen();
-    const login = model.get("logins")[profile.name];
+    const login = loginOf(profile);
     const method = ui.method.field.value;
     const signsIn = method === "browser" || method === "device";
-    ui.form.hidden = Boolean(model.get("sign_in").id);
-    ui.host.textContent = ui.form.hidden ? "" : profile.host ?? ""; // the sign-in names its own
+    ui.other.hidden = Boolean(model.get("sign_in").id);
+    ui.other.firstChild.hidden = !login;
+    lead.textContent = login?.who ?? "Log in";
+    ui.host.textContent = ui.other.hidden ? "" : profile.host ?? ""; // the sign-in names its own
     ui.custom.hidden = profile.name !== CUSTOM;
     ui.client.node.hidden = !signsIn && method !== "client";
     ui.scopes.node.hidden = ui.client.node.hidden;
@@ -118,7 +135,7 @@ function render({ model, el }) {
     ui.hint.textContent = profile.hint ?? "";
     ui.hint.hidden = !profile.hint || signsIn;
     ui.connect.textContent = signsIn ? "Sign in" : "Connect";
-    ui.logout.hidden = !login;
+    ui.account.hidden = !login;
     ui.renew.hidden = !login?.renewable;
     ui.status.hidden = !login;
     ui.status.textContent = login ? [login.text, timeLeft(login.expires_at)].filter(Boolean).join(" · ") : "";
@@ -161,6 +178,7 @@ function render({ model, el }) {
   for (const { field } of [ui.client, ui.secret, ui.scopes, ...Object.values(ui.addresses)]) onEnter(field, connect);
   ui.renew.addEventListener("click", () => ask({ do: "renew" }));
   ui.logout.addEventListener("click", () => {
+    ui.other.open = true;
     ui.connect.focus(); // the button goes away; the keyboard must not
     ask({ do: "logout" });
   });
@@ -169,6 +187,7 @@ function render({ model, el }) {
       ui.secret.field.value = ""; // what was typed was meant for the other one
       say("");
       if (field === ui.profile.field) offer();
+      wasIn = Boolean(loginOf(chosen())); // the form stays as it is: it is in use
       draw();
     });
   }
@@ -178,9 +197,12 @@ function render({ model, el }) {
     return () => model.off(name, hear);
   };
   const hush = [
+    listen("change:logins", fold),
     ...["logins", "profiles", "sign_in"].map((name) => listen(`change:${name}`, draw)),
     listen("change:notice", () => {
       busy(false);
+      if (asked === "connect" && wasIn) ui.other.open = model.get("notice").tone === "error";
+      asked = "";
       say(model.get("notice").text, model.get("notice").tone);
     }),
     listen("msg:custom", area.hear),
@@ -188,6 +210,8 @@ function render({ model, el }) {
   const clocks = [setInterval(draw, 15000), setInterval(area.tick, 1000)];
   offer();
   ui.client.field.value = model.get("asked").client_id || ui.client.field.value;
+  ui.other.open = true;
+  fold();
   draw();
   el.append(root);
   return () => {

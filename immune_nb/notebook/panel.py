@@ -221,8 +221,9 @@ def _attempt(message: Mapping[str, Any], typed: str) -> Attempt:
 def _visible(status: Any) -> dict[str, Any]:
     """What the panel shows of a login."""
     expires_at = None if status.expires_in is None else round(time.time() + status.expires_in)
-    text = login_line(status) + (f" · remembered in {status.remembered}" if status.remembered else "")
-    return {"text": text, "expires_at": expires_at, "renewable": status.renewable}
+    who, _, how = login_line(status).partition(" · ")
+    text = how + (f" · remembered in {status.remembered}" if status.remembered else "")
+    return {"who": who, "text": text, "expires_at": expires_at, "renewable": status.renewable}
 
 
 def _words(scopes: tuple[str, ...] | None) -> str:

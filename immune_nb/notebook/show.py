@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = [
     "duration",
     "footer",
     "login_line",
+    "marked",
     "profiles_table",
     "show",
     "size",
@@ -23,7 +25,9 @@ __all__ = [
 ]
 
 FAINT = "color:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,GrayText));font-size:90%"
-SHORT = 24  # characters of a cell that is not broken
+LITERAL = "tex2jax_ignore mathjax_ignore"  # a dollar is a dollar, and begins no formula
+LAID_OUT = "margin:0.3em 0;white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+SHORT = 24  # characters of a word that is not broken
 VERBOSE = (
     "account",
     "path",
@@ -47,6 +51,8 @@ def show(thing: object) -> None:
 class Note:
     """A line or more of plain text, set back a little where HTML can be shown.
 
+    Text with indented lines is in columns, or is code: it is in a font of one width, in full strength.
+
     Args:
         text: The text.
         css_class: A class for stylesheets to find it by.
@@ -60,8 +66,9 @@ class Note:
         return self.text
 
     def _repr_html_(self) -> str:
-        name = f' class="{escape(self._class)}"' if self._class else ""
-        return f'<div{name} style="{FAINT};white-space:pre-wrap">{escape(self.text)}</div>'
+        names = f"{LITERAL} {self._class}".rstrip()
+        tag, style = ("pre", LAID_OUT) if "\n  " in self.text else ("div", f"{FAINT};white-space:pre-wrap")
+        return f'<{tag} class="{escape(names)}" style="{style}">{escape(self.text)}</{tag}>'
 
 
 class Table:
@@ -84,20 +91,31 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        head = "".join(_cell("th", name) for name in self.header)
+        head = "".join(_cell('th scope="col"', name) for name in self.header)
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
         head = f"<thead><tr>{head}</tr></thead>" if head else ""
-        return f'<div style="overflow-x:auto"><table>{head}<tbody>{body}</tbody></table></div>'
+        return f'<div class="{LITERAL}" style="overflow-x:auto"><table>{head}<tbody>{body}</tbody></table></div>'
 
     def _row(self, row: Sequence[str]) -> str:
-        first = "td" if self.header else "th"
+        first = "td" if self.header else 'th scope="row"'
         return _cell(first, row[0]) + "".join(_cell("td", cell) for cell in row[1:])
 
 
 def _cell(tag: str, text: str) -> str:
-    scope = ' scope="row"' if tag == "th" else ""
-    wraps = "white-space:nowrap" if len(text) <= SHORT else "overflow-wrap:anywhere"
-    return f'<{tag}{scope} style="text-align:left;{wraps}">{escape(text)}</{tag}>'
+    return f'<{tag} style="text-align:left;{_wrapping(text)}">{marked(text)}</{tag[:2]}>'
+
+
+def _wrapping(text: str) -> str:
+    """Words are broken only where they are very long, such as addresses."""
+    longest = max(map(len, text.split()), default=0)
+    if longest > SHORT:
+        return "min-width:9em;overflow-wrap:anywhere"
+    return "" if longest < len(text) else "white-space:nowrap"
+
+
+def marked(text: str) -> str:
+    """Text as HTML, with what stands between backticks as code."""
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", escape(text))
 
 
 def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose: bool = False) -> str:

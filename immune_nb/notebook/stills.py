@@ -16,18 +16,25 @@ from IPython.display import Image
 
 from .show import Note, Table, duration, show
 from .surroundings import in_notebook
+from .traces import BAD
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .exploration import Exploration
     from .traces import Trace
 
-__all__ = ["blocks", "picture", "show_stills"]
+__all__ = ["aligned", "blocks", "drawing", "picture", "show_stills"]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDE = 40  # blocks
-COLORS = ("#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#c63a3a")
-DOUBT, BAD, GREY = "#c77700", "#d32f2f", "#888888"
-SEVERITIES = {"critical": BAD, "warning": DOUBT}
+NUMBERS = ("min", "mean", "max")
+AS_WIDE = "\u2007"  # a space as wide as a digit
+COLORS = ("#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#6b7785")
+RED, INK, GREY, PAPER = "#d32f2f", "#222222", "#888888", "white"  # of marks: no line is red
+SEVERITIES = {"critical": (RED, "--"), "warning": (INK, "--")}
+DOUBTFUL = {"marker": "o", "markersize": 4, "markerfacecolor": PAPER, "markeredgecolor": INK}
+WRONG = {"marker": "X", "markersize": 7, "markerfacecolor": RED, "markeredgecolor": PAPER}
 
 
 def show_stills(exploration: Exploration, shell: Any) -> None:
@@ -48,9 +55,12 @@ def show_stills(exploration: Exploration, shell: Any) -> None:
         alerts = [alert for alert in alerts if alert["sensor_id"] in exploration.chosen]
         label = f"Readings of {', '.join(exploration.chosen)}"
         show(Image(data=picture(traces, alerts), width=900, alt=label))  # type: ignore[no-untyped-call]
-    show(_statistics(traces, blocks_too=not drawn))
+    summaries = [trace.summary() for trace in traces]
+    show(_statistics(traces, summaries, blocks_too=not drawn))
     code = exploration.recipe().line("df")
-    show(Note("\n".join([*exploration.remarks, *filter(None, [wrong]), f"The same as a frame: {code}"])))
+    bad = sum(one["doubts"].get(BAD, 0) for one in summaries)
+    without = f"Minimum, mean and maximum are without {bad:,} marked bad." if bad else ""
+    show(Note("\n".join([*exploration.remarks, *filter(None, [without, wrong]), f"The same as a frame: {code}"])))
 
 
 def _show_sensors(sensors: Sequence[dict[str, str]]) -> None:
@@ -66,17 +76,24 @@ def _show_sensors(sensors: Sequence[dict[str, str]]) -> None:
     show(Note(f"{len(sensors):,} sensors: {states}. Look at some: %immune explore SENSOR … --last 1d"))
 
 
-def _statistics(traces: Sequence[Trace], *, blocks_too: bool) -> Table:
-    header = ("sensor", "unit", "readings", "min", "mean", "max", "not good", "gaps", "longest gap")
+def _statistics(traces: Sequence[Trace], summaries: Sequence[dict[str, Any]], *, blocks_too: bool) -> Table:
+    header = ("sensor", "unit", "readings", *NUMBERS, "not good", "gaps", "longest gap")
+    numbers = zip(*(aligned([(one[name], one["decimals"]) for one in summaries]) for name in NUMBERS), strict=True)
     rows = []
-    for trace in traces:
-        one = trace.summary()
-        numbers = ("" if one[name] is None else f"{one[name]:.5g}" for name in ("min", "mean", "max"))
+    for trace, one, texts in zip(traces, summaries, numbers, strict=True):
         doubts = ", ".join(f"{count:,} {word}" for word, count in one["doubts"].items())
         gaps = (f"{one['gaps']:,}", duration(one["longest_gap"])) if one["gaps"] else ("", "")
-        line = (trace.sensor, trace.unit, f"{one['rows']:,}", *numbers, doubts, *gaps)
+        line = (trace.sensor, trace.unit, f"{one['rows']:,}", *texts, doubts, *gaps)
         rows.append((*line, blocks(trace)) if blocks_too else line)
     return Table(rows, (*header, "over time") if blocks_too else header)
+
+
+def aligned(numbers: Sequence[tuple[float | None, int]]) -> list[str]:
+    """Numbers, each with its decimals, as texts whose points are below each other."""
+    parts = [("" if number is None else f"{number:,.{places}f}").partition(".") for number, places in numbers]
+    left = max((len(whole) for whole, _, _ in parts), default=0)
+    right = max((len(point + rest) for _, point, rest in parts), default=0)
+    return [whole.rjust(left, AS_WIDE) + (point + rest).ljust(right, AS_WIDE) for whole, point, rest in parts]
 
 
 def blocks(trace: Trace, wide: int = WIDE) -> str:
@@ -93,33 +110,55 @@ def blocks(trace: Trace, wide: int = WIDE) -> str:
 
 
 def picture(traces: Sequence[Trace], alerts: Sequence[dict[str, Any]] = ()) -> bytes:
-    """The traces as a PNG image, a panel for each unit, with marks for quality and alerts."""
+    """The traces as a PNG image."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    units = list(dict.fromkeys(trace.unit for trace in traces))
-    figure = Figure(figsize=(9, 1.2 + 2.1 * len(units)), dpi=130, layout="constrained", facecolor="white")
-    panels = figure.subplots(len(units), squeeze=False, sharex=True)[:, 0]
-    for panel, unit in zip(panels, units, strict=True):
-        for place, trace in enumerate(traces):
-            if trace.unit == unit:
-                _draw(panel, trace, COLORS[place % len(COLORS)])
-        for alert in alerts:
-            instant = np.datetime64(int(alert["at"]), "ms")
-            if any(len(t.times) and t.times[0] <= alert["at"] * 1000 <= t.times[-1] for t in traces):
-                panel.axvline(instant, color=SEVERITIES.get(alert["severity"], GREY), linestyle=":", linewidth=1)
-        panel.set_ylabel(unit)
-        panel.legend(frameon=False, loc="upper left", ncols=4, fontsize="small")
-        panel.grid(color="#00000014")
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel("UTC")
     target = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(target)  # type: ignore[no-untyped-call]
+    FigureCanvasAgg(drawing(traces, alerts)).print_png(target)  # type: ignore[no-untyped-call]
     return target.getvalue()
 
 
-def _draw(panel: Any, trace: Trace, color: str) -> None:
+def drawing(traces: Sequence[Trace], alerts: Sequence[dict[str, Any]] = ()) -> Figure:
+    """The traces, a panel for each unit, with marks for quality and alerts and what they mean."""
+    from matplotlib.figure import Figure
+
+    units = list(dict.fromkeys(trace.unit for trace in traces))
+    figure = Figure(figsize=(9, 1.4 + 2.1 * len(units)), dpi=130, layout="constrained", facecolor=PAPER)
+    panels = figure.subplots(len(units), squeeze=False, sharex=True)[:, 0]
+    marks: dict[str, Any] = {}
+    for panel, unit in zip(panels, units, strict=True):
+        mine = [(trace, COLORS[place % len(COLORS)]) for place, trace in enumerate(traces) if trace.unit == unit]
+        for trace, color in mine:
+            marks |= _draw(panel, trace, color)
+        panel.legend(frameon=False, loc="upper left", ncols=4, fontsize="small")
+        for trace, _ in mine:
+            marks |= _draw_alerts(panel, trace, alerts)
+        panel.set_ylabel(unit)
+        panel.grid(color="#00000014")
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlabel("UTC")
+    if marks:
+        figure.legend(marks.values(), marks, frameon=False, loc="outside lower left", ncols=6, fontsize="small")
+    return figure
+
+
+def _draw(panel: Any, trace: Trace, color: str) -> dict[str, Any]:
+    """The line of a sensor and its marks; these by their words, for the legend."""
     times, values = trace.thinned() if find_spec("tsdownsample") else (trace.times / 1000, trace.values)
     panel.plot(times.astype("M8[ms]"), values, color=color, linewidth=1, label=trace.sensor)
+    marks = {}
     for word, (when, level) in trace.marks().items():
-        panel.plot(when.astype("M8[ms]"), level, "x" if word == "bad" else ".", color=BAD if word == "bad" else DOUBT)
+        style = WRONG if word == BAD else DOUBTFUL
+        marks[word] = panel.plot(when.astype("M8[ms]"), level, linestyle="", **style)[0]
+    return marks
+
+
+def _draw_alerts(panel: Any, trace: Trace, alerts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The alerts about a sensor while it was measured."""
+    marks = {}
+    for alert in alerts:
+        if alert["sensor_id"] == trace.sensor and trace.times[0] <= alert["at"] * 1000 <= trace.times[-1]:
+            color, style = SEVERITIES.get(alert["severity"], (GREY, ":"))
+            at = np.datetime64(int(alert["at"]), "ms")
+            marks[f"{alert['severity']} alert"] = panel.axvline(at, color=color, linestyle=style, linewidth=1.2)
+    return marks

@@ -89,7 +89,7 @@ function render({ model, el }) {
     }
     recent = [...recent, ...readings].slice(-LINES);
     log.textContent = recent.map((one) =>
-      `${time(one.at)}  ${one.sensor_id ?? ""}  ${short(one.value)} ${one.unit ?? ""}${one.quality && one.quality !== "good" ? `  ${one.quality}` : ""}`).join("\n");
+      `${time(one.at)} UTC  ${one.sensor_id ?? ""}  ${short(one.value)} ${one.unit ?? ""}${one.quality && one.quality !== "good" ? `  ${one.quality}` : ""}`).join("\n");
   };
 
   const tick = () => {

@@ -136,6 +136,6 @@ def print_lines(follower: Follower, write: Callable[[str], object]) -> None:
 
 def as_line(reading: Reading) -> str:
     """One reading as a line of text."""
-    when = datetime.fromtimestamp(reading["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    when = datetime.fromtimestamp(reading["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     value = "–" if reading["value"] is None else f"{reading['value']:g}"
     return f"{when}  {reading['sensor_id']}  {value} {reading['unit'] or ''}  {reading['quality'] or ''}".rstrip()

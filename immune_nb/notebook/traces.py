@@ -6,6 +6,7 @@ whenever it shows another; extremes and gaps are always among them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ POINTS = 2_000  # of one line; more than a screen is wide
 FEW = 3.0  # readings are missing where the spacing is more than so many times the usual one
 MOST_GAPS = 200  # whose very edges are kept; a shorter one only breaks the line
 MOST_MARKS = 100
-GOOD = "good"
+GOOD, BAD = "good", "bad"
+DIGITS = 5  # significant ones, of the greatest number of a sensor
 Line = tuple["NDArray[np.float64]", "NDArray[np.float64]"]  # milliseconds since 1970, values
 
 
@@ -95,20 +97,25 @@ class Trace:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The statistics of these readings, JSON-safe; no number where there is no reading."""
-        gaps, values = self.gaps, self.values
+        """The statistics of these readings, JSON-safe; no number where there is no reading.
+
+        Those that are marked bad are counted, and are left out of what is computed.
+        """
+        gaps = self.gaps
         longest = int((self.times[gaps + 1] - self.times[gaps]).max()) / 1e6 if len(gaps) else 0.0
         counts = np.bincount(self.quality[self.quality >= 0], minlength=len(self.words))
+        values = self.values[self.quality != self.words.index(BAD)] if BAD in self.words else self.values
         some = len(values) > 0
         return {
             "sensor": self.sensor,
             "unit": self.unit,
-            "rows": len(values),
+            "rows": len(self.values),
             "min": float(values.min()) if some else None,
             "mean": float(values.mean()) if some else None,
             "max": float(values.max()) if some else None,
             "std": float(values.std(ddof=1)) if len(values) > 1 else None,
             "last": float(values[-1]) if some else None,
+            "decimals": _decimals(float(np.abs(values).max())) if some else 0,
             "doubts": {w: int(n) for w, n in zip(self.words, counts, strict=True) if n and w != GOOD},
             "gaps": len(gaps),
             "longest_gap": longest,
@@ -158,6 +165,12 @@ def traces_of(frame: pd.DataFrame, sensor: str = "") -> dict[str, Trace]:
             int(mine.sum()) - len(rows),
         )
     return found
+
+
+def _decimals(greatest: float) -> int:
+    """How many decimals give the greatest number its digits; all of a sensor have as many."""
+    whole = math.floor(math.log10(greatest)) if greatest else 0
+    return min(max(DIGITS - 1 - whole, 0), DIGITS)
 
 
 def _usual(steps: NDArray[np.int64]) -> int:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from immune_nb.errors import ConfigError, IncompleteError, QueryError
 from immune_nb.fetch.parameters import as_params
 
+from .code import Code
 from .show import Note, Table, counted, show
 from .spellings import finder
 from .surroundings import person_can_act
@@ -113,13 +114,14 @@ def _agreed(desk: Desk, request: Request, session: Session, method: str, preview
     """
     session.refuse_if_read_only(method)
     if request.given("dry_run"):
-        show(Note(f"{preview}\nNothing was sent."))
+        show(Code(preview))
+        show(Note("Nothing was sent."))
         return False
     if request.given("yes"):
         return True
     if not person_can_act(desk.shell):
         raise ConfigError("Nothing was sent: nobody can be asked here.", hint="Add --yes to send without asking.")
-    show(Note(preview))
+    show(Code(preview))
     if input("Send it? [y/N] ").strip().lower() in ("y", "yes"):
         return True
     show(Note("Nothing was sent."))
