@@ -6,7 +6,7 @@ import pytest
 
 from immune_nb.notebook import manual
 from immune_nb.notebook.code import Code
-from immune_nb.notebook.show import Note, Table
+from immune_nb.notebook.show import Note, Table, footer
 from immune_nb.notebook.subcommands import COMMANDS
 
 
@@ -41,3 +41,20 @@ def test_what_is_between_backticks_is_code():
     table = Table([("value", "in `<unit>`, not `")])
     assert "in <code>&lt;unit&gt;</code>, not `" in table._repr_html_()
     assert "in `<unit>`, not `" in repr(table)
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked", "said"),
+    [
+        (
+            0,
+            {"start_time": "2030-01-01T00:00:00Z"},
+            "0 rows × 7 columns · nothing from 2030-01-01T00:00:00Z to now · complete",
+        ),
+        (0, {"status": "offline"}, "0 rows × 7 columns · complete"),
+        (3, {"start_time": "2030-01-01T00:00:00Z"}, "3 rows × 7 columns · complete"),
+    ],
+)
+def test_where_nothing_is_the_footer_says_when(rows, asked, said):
+    """An empty range of time is named, for it may be a mistake; others are what they are."""
+    assert footer({"rows": rows, "parameters": asked, "complete": True, "profile": ""}, 7) == said

@@ -12,6 +12,7 @@ import pytest
 from immune_nb.auth.transport import QuietTransport
 from immune_nb.auth.wires import PIECES, Wire
 from immune_nb.errors import UnreachableError
+from immune_nb.fetch.client import Client
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 WAIT = {"connect": 5.0, "read": 0.2, "write": 5.0, "pool": 5.0}
@@ -185,6 +186,20 @@ def test_nobody_there_is_a_connect_error_and_no_tls_is_one_too(wire):
         ask(wire, f"http://127.0.0.1:{port}")
     with Server([b"no\r\n\r\n", b""]) as server, pytest.raises(httpx.ConnectError):
         ask(wire, server.url.replace("http:", "https:"))
+
+
+def test_who_answered_before_is_not_at_a_wrong_address():
+    """A service that stops between two queries is asked after, one that never answered is looked for elsewhere."""
+    with Server([OK, b""]) as server:
+        client = Client(server.url, QuietTransport(server.url), sleep=lambda _: None)
+        client.send("GET", "/x")
+    for asked, hint in (
+        (client, "It answered before"),
+        (Client(server.url, QuietTransport(server.url)), "Is the address"),
+    ):
+        with pytest.raises(UnreachableError, match=hint):
+            asked.send("POST", "/x")
+        asked.close()
 
 
 GO = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -21,6 +21,7 @@ __all__ = ["Client", "Params", "Reply"]
 
 TIMEOUT = httpx.Timeout(30, connect=10).as_dict()  # seconds
 MAX_REDIRECTS = 5
+STILL_THERE = "It answered before: is it still running, and this machine still on its network?"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -207,8 +208,10 @@ class Client:
         """The answer and its headers, after what it says of limits was taken to heart."""
         try:
             response = self._follow(request)
-        except UnreachableError:
+        except UnreachableError as error:
             self.meter.missed()
+            if self.is_proven and error.transient and not error.reached:
+                error.hint = STILL_THERE
             raise
         headers = dict(response.headers)
         self.meter.answered(headers, response.status_code, len(response.content), self._clock())

@@ -129,6 +129,7 @@ def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose:
     """
     parts = [
         f"{name}: {dimensions(receipt['rows'], columns)}".removeprefix(": "),
+        _range_of_nothing(receipt),
         "complete" if receipt["complete"] else _not_complete(receipt),
         str(receipt["profile"]),
         counted(receipt.get("pages"), "page"),
@@ -138,6 +139,15 @@ def footer(receipt: Mapping[str, Any], columns: int, *, name: str = "", verbose:
     ]
     line = " · ".join(filter(None, parts))
     return "\n".join([line, *_more(receipt)]) if verbose else line
+
+
+def _range_of_nothing(receipt: Mapping[str, Any]) -> str:
+    """The range of time in which there is nothing: it may not be the one that was meant."""
+    asked = receipt.get("parameters") or {}
+    start, end = asked.get("start_time"), asked.get("end_time")
+    if receipt["rows"] or not (start or end):
+        return ""
+    return f"nothing from {start or 'the beginning'} to {end or 'now'}"
 
 
 def _not_complete(receipt: Mapping[str, Any]) -> str:
