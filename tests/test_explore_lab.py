@@ -313,7 +313,7 @@ def test_a_range_that_fails_is_not_chosen_and_is_said_beside_the_choice(open_in,
     sandbox.breaks(status=403, path="/v1/readings")
     explorer(notebook).get_by_role("button", name="6 h").click()
     trouble = explorer(notebook).locator(".immune-right .immune-trouble")
-    expect(trouble).to_contain_text("This login may not do that", timeout=PATIENCE)
+    expect(trouble).to_contain_text("this login may not do that", timeout=PATIENCE)
     expect(pressed).to_have_text("1 d")
     below, plot = trouble.bounding_box(), notebook.page.locator(".immune-plot").bounding_box()
     assert below["y"] < plot["y"]
