@@ -88,6 +88,16 @@ def drawn(notebook: NotebookPage) -> None:
     expect(explorer(notebook)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
 
 
+def explored(open_in: Callable[..., NotebookPage], lab: Lab, name: str, line: str) -> NotebookPage:
+    """A notebook in which a line has drawn an explorer, on a light ground."""
+    lab.wear("JupyterLab Light")
+    notebook = open_in(NotebookPage, name, LOGIN, line)
+    run(notebook, 0)
+    run(notebook, 1)
+    drawn(notebook)
+    return notebook
+
+
 def explorer(notebook: NotebookPage) -> Locator:
     return notebook.page.locator(".immune-explorer")
 
@@ -245,11 +255,7 @@ def test_the_keyboard_is_enough_and_narrow_is_wide_enough(open_in, lab, sandbox)
 
 def test_the_theme_is_followed_and_a_reopened_explorer_is_dead(open_in, lab):
     """Another theme: the plot's colours change at once. With a new kernel the saved explorer says what to run."""
-    lab.wear("JupyterLab Light")
-    notebook = open_in(NotebookPage, "theme.ipynb", LOGIN, "%immune explore vib_001 --last 1d")
-    run(notebook, 0)
-    run(notebook, 1)
-    drawn(notebook)
+    notebook = explored(open_in, lab, "theme.ipynb", "%immune explore vib_001 --last 1d")
     stroke = "() => getComputedStyle(document.querySelector('.immune-plot .lines path')).stroke"
     light = notebook.page.evaluate(stroke)
     redrawn(notebook, lambda: choose_dark(notebook))
@@ -273,11 +279,7 @@ def choose_dark(notebook: NotebookPage) -> None:
 
 def test_what_stands_beside_the_lines_says_what_it_is(open_in, lab):
     """The zone, the limits, the marks; an alert's line is in its sensor's panel; no mark has the colour of a line."""
-    lab.wear("JupyterLab Light")
-    notebook = open_in(NotebookPage, "marks.ipynb", LOGIN, "%immune explore vib_001 press_001 --last 7d")
-    run(notebook, 0)
-    run(notebook, 1)
-    drawn(notebook)
+    notebook = explored(open_in, lab, "marks.ipynb", "%immune explore vib_001 press_001 --last 7d")
     page = notebook.page
     texts = page.locator(".immune-plot .annotation-text").all_text_contents()
     assert texts == ["UTC", "warning 4.5", "critical 7.1", "↑ warning 2.4 · critical 2.9"]
@@ -304,11 +306,7 @@ def test_what_stands_beside_the_lines_says_what_it_is(open_in, lab):
 
 def test_a_range_that_fails_is_not_chosen_and_is_said_beside_the_choice(open_in, lab, sandbox):
     """The plot stays, and so does the button that is pressed; the next try clears the message."""
-    lab.wear("JupyterLab Light")
-    notebook = open_in(NotebookPage, "refused.ipynb", LOGIN, "%immune explore vib_001 --last 1d")
-    run(notebook, 0)
-    run(notebook, 1)
-    drawn(notebook)
+    notebook = explored(open_in, lab, "refused.ipynb", "%immune explore vib_001 --last 1d")
     pressed = explorer(notebook).locator(".immune-choices").first.locator("[aria-pressed=true]")
     sandbox.breaks(status=403, path="/v1/readings")
     explorer(notebook).get_by_role("button", name="6 h").click()

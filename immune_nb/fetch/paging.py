@@ -67,9 +67,9 @@ class Trail:
         return self.asked.step if self.asked else self.start
 
     @property
-    def is_guess(self) -> bool:
-        """Whether nothing has shown yet that the page under way is asked for rightly."""
-        return self.asked is not None and self.way is None
+    def guess(self) -> Option | None:
+        """How the page under way was asked for, where nothing has shown yet that it is right."""
+        return self.asked if self.way is None else None
 
     @property
     def counts_all(self) -> bool:
@@ -131,8 +131,7 @@ def onward(page: Page, trail: Trail) -> Turn:
     if not (trail.pages or trail.stated) and (more := page.signs.more) and not more.value:
         return Turn(None, fault=page.signs.fault)  # the whole of a list or window, as a glance tells
     again = bool(trail.seen) and page.sheet.mark in trail.seen
-    again = again or (trail.is_guess and trail.head is not None and page.sheet.has(trail.head))
-    if trail.asked and trail.is_guess and _is_wrong(page, trail, trail.asked, again=again):
+    if trail.guess and _is_wrong(page, trail, trail.guess, again=again):
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
     here = trail.past(page, again=again)
@@ -164,11 +163,16 @@ def _why_over(page: Page, found: Sequence[Option], new: Sequence[Option], promis
 
 
 def _is_wrong(page: Page, trail: Trail, asked: Option, *, again: bool) -> bool:
-    """Whether a page is not the one that was asked for, so that the way was guessed wrong."""
+    """Whether a page is not the one that was asked for, so that the way was guessed wrong.
+
+    The very first record comes again where a server passes over what it was asked, whatever else is on the page.
+    """
     if asked.way.kind in LINKS:
         return False  # which says itself what to ask
+    if again or (trail.head is not None and page.sheet.has(trail.head)):
+        return True
     is_open = not asked.way.is_sure and asked.expects is None
-    if again or (is_open and (not page.sheet.rows or _is_of_another_size(page, trail))):
+    if is_open and (not page.sheet.rows or _is_of_another_size(page, trail)):
         return True
     stated = page.signs.number(PAGE_NUMBERS if asked.way.kind == "page number" else OFFSETS)
     return None not in (asked.expects, stated) and stated != asked.expects
