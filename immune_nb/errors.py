@@ -1,4 +1,4 @@
-"""Every exception this package raises, as one tree.
+"""Every exception this package raises, as one tree, and its one kind of warning.
 
 ```
 ImmuneError
@@ -31,6 +31,7 @@ __all__ = [
     "BadReplyError",
     "ConfigError",
     "ImmuneError",
+    "ImmuneWarning",
     "IncompleteError",
     "Interrupted",
     "LoginError",
@@ -64,6 +65,10 @@ class ImmuneError(Exception):
     def _render_traceback_(self) -> list[str]:
         # IPython's hook. One line says it all, and `%xmode Verbose` has no locals of ours to print.
         return [f"{type(self).__name__}: {self}"]
+
+
+class ImmuneWarning(UserWarning):
+    """Something to know that stops nothing: a filter nobody documents, a service that repeats the credential."""
 
 
 class ConfigError(ImmuneError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from immune_nb.anywhere import Anywhere
-from immune_nb.errors import ConfigError, QueryError
+from immune_nb.errors import ConfigError, ImmuneWarning, QueryError
 from immune_nb.fetch.parameters import Filter, as_ids, as_params
 
 if TYPE_CHECKING:
@@ -269,5 +269,5 @@ class Queries(Anywhere):
             for remark in remarks:
                 if remark not in self._said:
                     self._said.add(remark)
-                    warnings.warn(f"{remark} It is sent as it stands.", stacklevel=3)
+                    warnings.warn(f"{remark} It is sent as it stands.", ImmuneWarning, stacklevel=3)
         return params

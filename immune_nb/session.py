@@ -99,7 +99,8 @@ class Session(Outlook, Writes):
             source=credentials.source,
             expires_in=keeper.seconds_left() if keeper else None,
             renewable=bool(keeper and keeper.is_renewable),
-            verified=self._client.is_proven,
+            verified=self._client.is_accepted is True,
+            refused=self._client.is_accepted is False,
             calls_left=self._client.meter.left,
             remembered=keep.place() if credentials.is_remembered else "",
             skipped=credentials.skipped,
@@ -155,13 +156,13 @@ class Session(Outlook, Writes):
         who = find_credentials(
             self.profile, {}, api_key=api_key, token=token, client_id=client_id, client_secret=client_secret
         )
-        login, proven = log_in(self.profile, who), self._client.is_proven
-        self._open, self._client.is_proven = login, False
+        login, accepted = log_in(self.profile, who), self._client.is_accepted
+        self._open, self._client.is_accepted = login, None
         self._signing.sign_with(login.auth)
         try:
             self.verify()
         except BaseException:
-            self._open, self._client.is_proven = former, proven
+            self._open, self._client.is_accepted = former, accepted
             self._signing.sign_with(former.auth)
             login.close()
             raise

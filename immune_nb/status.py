@@ -20,10 +20,11 @@ class Status:
         source: Where the credential came from.
         expires_in: Seconds until the access token expires; None when unknown or not applicable.
         renewable: Whether it renews itself.
-        verified: Whether the service has accepted it.
+        verified: Whether the service has accepted it, and not refused it since.
         calls_left: Calls the service still allows; None when it does not say.
         remembered: Where it is kept beyond this kernel; empty when it is not.
         skipped: The links of the chain before this one, and why they had nothing.
+        refused: Whether the service accepted it once, and does not any more.
     """
 
     profile: str
@@ -38,6 +39,12 @@ class Status:
     calls_left: int | None
     remembered: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
+    refused: bool = False
+
+    @property
+    def standing(self) -> str:
+        """What the service thinks of it, in words."""
+        return "accepted" if self.verified else "no longer accepted" if self.refused else "not tried yet"
 
     def __repr__(self) -> str:
         said = {field.name: _said(getattr(self, field.name)) for field in fields(self)}

@@ -85,7 +85,9 @@ def test_an_address_is_doubted_only_where_the_service_does_not_say_what_is_missi
     assert ("Is base_url right, and the path?" in str(caught.value)) is asks
 
 
-@pytest.mark.parametrize(("status", "ours"), [(401, "the login was refused"), (403, "this login may not do that")])
+@pytest.mark.parametrize(
+    ("status", "ours"), [(401, "the login was refused by api.example"), (403, "this login may not do that")]
+)
 def test_a_refused_login_is_told_in_our_words_before_those_of_the_service(status, ours):
     """Its words may be of tokens where an API key was sent: they come after ours, and as its own."""
     made, _, _ = client(httpx.Response(status, json={"detail": "The access token provided is expired."}))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from immune_nb.allowances import calls_allowed, calls_left, pause_asked, reset_in
 from immune_nb.errors import QueryError, RateLimitedError, UnreachableError
 from immune_nb.fetch.limits import (
     ATTEMPTS,
@@ -9,8 +10,6 @@ from immune_nb.fetch.limits import (
     Gate,
     Halt,
     Halted,
-    calls_left,
-    pause_asked,
     retries,
     seconds_for,
 )
@@ -29,6 +28,7 @@ NOW = 1_700_000_000.0
         ({"retry-after": "Tuesday, 14-Nov-23 22:13:30 GMT"}, 10),
         ({"retry-after": "Tue Nov 14 22:13:30 2023"}, 10),
         ({"retry-after": "Tue, 14 Nov 2000 22:13:30 GMT"}, 0),
+        ({"retry-after": "Tue, 14 Nov 2023 22:13:30 GMT", "date": "Tue, 14 Nov 2023 22:13:23 GMT"}, 7),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),
@@ -40,6 +40,10 @@ NOW = 1_700_000_000.0
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(NOW - 7)}, 0),
         ({"x-ratelimit-remaining": "1", "x-ratelimit-reset": str(NOW + 7)}, None),
         ({"x-ratelimit-remaining": "0"}, None),
+        ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "7"}, 7),
+        ({"ratelimit": "limit=100, remaining=0, reset=7"}, 7),
+        ({"ratelimit": '"100-in-1min"; r=0; t=7'}, 7),
+        ({"ratelimit": '"r=0;t=9";r=3;t=7'}, None),
     ],
 )
 def test_what_the_service_asks_for(headers, seconds):
@@ -51,6 +55,21 @@ def test_what_the_service_asks_for(headers, seconds):
 def test_calls_left_are_read_or_unknown(text, left):
     """A header that is missing or malformed is not a zero."""
     assert calls_left({"x-ratelimit-remaining": text}) == left
+
+
+@pytest.mark.parametrize(
+    ("headers", "limit", "left", "reset"),
+    [
+        ({"ratelimit": "limit=100, remaining=98, reset=60"}, 100, 98, 60),
+        ({"ratelimit": '"hour"; r=9; t=3000, "minute";r=2;t=50'}, None, 2, 50),
+        ({"ratelimit-limit": "100", "ratelimit-remaining": "98", "ratelimit-reset": "60"}, 100, 98, 60),
+        ({"x-rate-limit-limit": "100", "x-rate-limit-remaining": "98", "x-rate-limit-reset": "60"}, 100, 98, 60),
+        ({"ratelimit": "nonsense;r"}, None, None, None),
+    ],
+)
+def test_limits_are_read_in_every_spelling(headers, limit, left, reset):
+    """Three families of names, and the draft's one field: of several policies, the one that ends first counts."""
+    assert (calls_allowed(headers), calls_left(headers), reset_in(headers, NOW)) == (limit, left, reset)
 
 
 class Naps:

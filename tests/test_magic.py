@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from immune_nb.errors import (
 )
 from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.sandbox_process import SandboxProcess
-from immune_nb.notebook.show import footer
+from immune_nb.notebook.show import as_notes, footer
 from immune_nb.notebook.surroundings import has_browser, sign_ins
 
 FRAME_COLUMNS = ["timestamp", "sensor_id", "value", "unit", "quality", "equipment_id", "id"]
@@ -581,3 +582,16 @@ def test_readings_may_be_wide_or_go_to_a_folder(logged_in, tmp_path):
     said = logged_in.shown("out = %immune readings vib_001 --last 1h --to {place}")
     assert said.startswith(f"{logged_in.ip.user_ns['out'].rows} rows × 7 columns · complete · sandbox")
     assert logged_in.ip.user_ns["out"].rows > 50
+
+
+def test_a_warning_of_ours_is_a_note_and_one_of_others_stays_as_it_is(logged_in):
+    """A filter nobody documents is one plain line, each time; another library's warning still names its place."""
+    warnings.simplefilter("default")
+    for _ in range(2):
+        logged_in.shown("%immune logout")
+        logged_in.run("%immune login --profile sandbox")
+        said = logged_in.shown("df = %immune alerts region=north")
+        assert "the documentation knows no parameter 'region'" in said
+        assert "Warning" not in said
+    with pytest.warns(UserWarning, match="not ours"), as_notes():
+        warnings.warn("not ours", stacklevel=1)

@@ -69,6 +69,19 @@ def test_a_token_that_is_good_for_a_while_is_used_meanwhile(there, answer):
     held.close()
 
 
+@pytest.mark.parametrize(
+    ("answer", "times"), [(html("<h1>Blocked</h1>", 403), 1), (Answer(408), 5), (Answer(503), 5)]
+)
+def test_a_no_of_somebody_on_the_way_is_not_asked_for_again(there, answer, times):
+    """A proxy's 403 stays one: the query ends at once; a server that was slow, or down, is asked five times."""
+    there.says("/token", answer)
+    held = session(there, age=200)
+    with pytest.raises(im.UnreachableError, match=f"answered {answer.status}"):
+        held.sensors()
+    assert len(there.asked("/token")) == times
+    held.close()
+
+
 @pytest.mark.parametrize("word", ["invalid_grant", "bad_refresh_token"])
 def test_a_login_that_is_over_is_asked_for_once(there, word):
     """Positive control: a refusal of the grant is one, and the session ends with it."""

@@ -8,12 +8,13 @@ import sys
 import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
 
 import immune_nb as im
-from immune_nb.auth.chain import Credentials
+from immune_nb.auth.chain import Credentials, find_credentials
 from immune_nb.auth.secrets import Secret
 from immune_nb.connecting import connect
 from immune_nb.session import Session
@@ -337,3 +338,17 @@ def test_a_session_that_came_to_nothing_can_be_shown():
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert "<Session 'lab' at https://lab.example, logged out>" in shown
     assert "s3cret-text" not in shown
+
+
+def test_a_login_that_is_refused_later_says_so():
+    """`status` speaks of the service's last word: not tried, accepted, and no longer, until it says yes again."""
+    page = {"data": [], "has_more": False, "total_count": 0}
+    answers = [httpx.Response(200, json=page), httpx.Response(401), httpx.Response(200, json=page)]
+    service = httpx.MockTransport(lambda _: answers.pop(0))
+    session = Session(im.IMMUNE, find_credentials(im.IMMUNE, {}, api_key="k"), transport=service)
+    stands = [session.status().standing]
+    for _ in range(3):
+        with suppress(im.SessionExpiredError):
+            session.sensors()
+        stands.append(session.status().standing)
+    assert stands == ["not tried yet", "accepted", "no longer accepted", "accepted"]

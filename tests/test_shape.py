@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "immune_nb"
 FLOORS = {
     "errors": 1,
     "addresses": 2,
+    "allowances": 2,
     "challenges": 2,
     "hints": 2,
     "profiles": 2,

@@ -15,8 +15,8 @@ from authlib.common.urls import add_params_to_qs
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
+from immune_nb.allowances import ahead
 from immune_nb.auth.echoes import without_echoes
-from immune_nb.auth.probe import ahead
 from immune_nb.auth.refusals import FORM_TYPE, check_reply, json_object, may_be_the_method, oauth_error
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT, Server, find_server
@@ -131,8 +131,8 @@ class OAuthClient:
             ServiceError: It answers something that is not a token; see `check_reply`.
         """
         where = self.server.url("token_url", self.profile).partition("?")[0]
-        check_reply(reply, where, known=known)
         now = self.clock()
+        check_reply(reply, where, now, known=known)
         return Token.from_reply(json_object(reply, where), now, ahead=self.skew(reply))
 
     def skew(self, reply: httpx.Response) -> float:

@@ -87,7 +87,7 @@ def _begun(client: OAuthClient) -> dict[str, Any]:
     """What the device endpoint answers."""
     url, scopes = client.server.url("device_url", client.profile), client.profile.scopes
     reply = client.post(url, urlencode([("scope", " ".join(scopes))] * bool(scopes)), asks=True)
-    check_reply(reply, url, setting="device_url")
+    check_reply(reply, url, client.clock(), setting="device_url")
     return json_object(reply, url)
 
 

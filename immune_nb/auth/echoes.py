@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 
+from immune_nb.errors import ImmuneWarning
+
 __all__ = ["HIDDEN", "without_echoes"]
 
 HIDDEN = "(hidden)"
@@ -37,7 +39,9 @@ def without_echoes(response: httpx.Response, secrets: Iterable[str]) -> httpx.Re
     headers = [(name, _hidden(value, forms)) for name, value in raw]
     content = _hidden(content, forms)
     del secrets, forms  # a warning may be an error, and its traceback would keep them
-    warnings.warn("The service repeats the credential in its answer; it has been taken out.", stacklevel=2)
+    warnings.warn(
+        "The service repeats the credential in its answer; it has been taken out.", ImmuneWarning, stacklevel=2
+    )
     return httpx.Response(response.status_code, headers=headers, content=content)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from immune_nb.auth.probe import ahead
+from immune_nb.allowances import ahead
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import TIMEOUT
 from immune_nb.auth.tokens import Token

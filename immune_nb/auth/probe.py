@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 import httpx
 
+from immune_nb.allowances import ahead
 from immune_nb.auth.transport import QuietTransport, Transport
 from immune_nb.errors import ImmuneError
 
-__all__ = ["Probe", "ahead", "probe"]
+__all__ = ["Probe", "probe"]
 
 TIMEOUT = httpx.Timeout(5).as_dict()
 
@@ -49,11 +49,3 @@ def probe(url: str, transport: Transport | None = None, clock: Callable[[], floa
     finally:
         quiet.close()
     return Probe(reply.status_code, ahead(reply.headers.get("date", ""), clock()))
-
-
-def ahead(date: str, now: float) -> float | None:
-    """Seconds that the clock behind a ``Date`` header is ahead of `now`; None when it cannot be read."""
-    try:
-        return parsedate_to_datetime(date).timestamp() - now
-    except (ValueError, TypeError):
-        return None

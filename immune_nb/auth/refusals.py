@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
-from immune_nb.auth.probe import ahead
+from immune_nb.allowances import pause_asked
 from immune_nb.errors import BadReplyError, LoginRejectedError, RateLimitedError, UnreachableError, quoted
 
 __all__ = ["FORM_TYPE", "check_reply", "is_over", "json_object", "may_be_the_method", "oauth_error"]
@@ -19,6 +19,7 @@ __all__ = ["FORM_TYPE", "check_reply", "is_over", "json_object", "may_be_the_met
 FORM_TYPE = "application/x-www-form-urlencoded"
 NOT_A_REFUSAL = frozenset({404, 405, 407, 408, 410, 413, 421, 425, 429, 451})  # whatever they say
 NOWHERE = frozenset({404, 405, 410})
+PASSING = frozenset({408, 425})
 TEMPORARY = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 OVER = frozenset({"invalid_grant", "invalid_token", "bad_refresh_token"})  # bad_… are GitHub's
 # What a server may answer that knows only another way of client authentication.
@@ -74,12 +75,15 @@ def is_over(reply: httpx.Response) -> bool:
     return oauth_error(reply) in OVER
 
 
-def check_reply(reply: httpx.Response, where: str, *, setting: str = "token_url", known: bool = False) -> None:
+def check_reply(
+    reply: httpx.Response, where: str, now: float, *, setting: str = "token_url", known: bool = False
+) -> None:
     """Raise unless the server said yes.
 
     Args:
         reply: The answer of the token endpoint, or of one with the same errors.
         where: That endpoint.
+        now: Unix seconds, for a date that says how long to wait.
         setting: Its name in a profile.
         known: Whether this login has worked before.
 
@@ -94,7 +98,7 @@ def check_reply(reply: httpx.Response, where: str, *, setting: str = "token_url"
         return
     said = quoted(oauth_error(reply, "error_description") or oauth_error(reply, "errorSummary") or word).rstrip(".")
     answered = f"{where} answered {status}{said and f': {said}'}"
-    if status == httpx.codes.TOO_MANY_REQUESTS and (seconds := _wait(reply)) is not None:
+    if status == httpx.codes.TOO_MANY_REQUESTS and (seconds := pause_asked(reply.headers, now)) is not None:
         raise RateLimitedError(f"{answered}. Wait for {seconds:,.0f} s.", hint="Try again then.", retry_after=seconds)
     if reply.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS or word in TEMPORARY:
         raise UnreachableError(f"{answered}.", hint="Try again later.")
@@ -105,15 +109,6 @@ def check_reply(reply: httpx.Response, where: str, *, setting: str = "token_url"
         )
     if reply.is_client_error and status not in NOWHERE:
         hint = "Try again later, or log in again." if known else "Try again later."
-        raise UnreachableError(f"{answered}, perhaps for a proxy on the way.", hint=hint)
+        passes = status in PASSING
+        raise UnreachableError(f"{answered}, perhaps for a proxy on the way.", hint=hint, transient=passes)
     raise BadReplyError(f"{answered}.", hint=f"Is {setting} right?")
-
-
-def _wait(reply: httpx.Response) -> float | None:
-    """Seconds that ``Retry-After`` asks for, a date by the server's own clock; None when it does not say."""
-    asked = reply.headers.get("retry-after", "").strip()
-    if asked.isdecimal():
-        return float(asked)
-    now = ahead(reply.headers.get("date", ""), 0.0)
-    seconds = None if now is None else ahead(asked, now)
-    return None if seconds is None else max(0.0, seconds)

@@ -25,7 +25,7 @@ from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.schemes import Scheme
 from immune_nb.auth.wires import PORTS, Origin, Wire
-from immune_nb.errors import BadReplyError, ImmuneError, NoCredentialsError, UnreachableError, quoted
+from immune_nb.errors import BadReplyError, ImmuneError, ImmuneWarning, NoCredentialsError, UnreachableError, quoted
 from immune_nb.profiles import is_loopback
 
 __all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of", "proxy_for"]
@@ -160,7 +160,8 @@ def _maker(url: str) -> Callable[[], httpx.BaseTransport]:
 def _trust() -> ssl.SSLContext:
     """Whom to trust: SSL_CERT_FILE or SSL_CERT_DIR where set, else certifi's; and those the system trusts."""
     if os.environ.get("SSLKEYLOGFILE"):  # honoured by Python: somebody may be debugging, or listening
-        warnings.warn("SSLKEYLOGFILE is set: who reads that file can read credentials on their way.", stacklevel=2)
+        said = "SSLKEYLOGFILE is set: who reads that file can read credentials on their way."
+        warnings.warn(said, ImmuneWarning, stacklevel=2)
     context = httpx.create_ssl_context()
     context.load_default_certs()
     return context

@@ -10,7 +10,14 @@ from typing import Any
 
 import httpx
 
-from immune_nb.errors import BadReplyError, NoCredentialsError, ServiceError, UnreachableError, quoted
+from immune_nb.errors import (
+    BadReplyError,
+    NoCredentialsError,
+    ServiceError,
+    SessionExpiredError,
+    UnreachableError,
+    quoted,
+)
 from immune_nb.fetch.limits import BUDGET_SECONDS, Gate, Halt, may_pass, retries, seconds_for
 from immune_nb.fetch.lines import Lines
 from immune_nb.fetch.meters import Meter
@@ -91,7 +98,7 @@ class Client:
         sleep: Waits that many seconds.
 
     Attributes:
-        is_proven: Whether the service has accepted this login at least once.
+        is_accepted: Whether the service accepts this login, by its last word; None before the first yes.
         meter: What was asked and received, and what the service said of its limits.
     """
 
@@ -104,7 +111,7 @@ class Client:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.is_proven = False
+        self.is_accepted: bool | None = None
         self.meter = Meter()
         self._base = httpx.URL(base_url)
         self._private_param = private_param
@@ -192,17 +199,28 @@ class Client:
         self._transport.close()
 
     def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
+        try:
+            reply = self._accepted(request, halt)
+        except SessionExpiredError:
+            self.is_accepted = False
+            raise
+        self.is_accepted = True
+        if check:
+            check(reply)
+        return reply
+
+    def _accepted(self, request: httpx.Request, halt: Halt | None) -> Reply:
         with self._gate.passage(halt):
             request.extensions.setdefault("began", time.monotonic())
             response, headers = self._answered(request)
         where = f"{request.method} {request.url.path}"
         if not response.is_success:
-            raise failure(response, where, is_proven=self.is_proven, now=self._clock())
-        self.is_proven = True
-        reply = Reply(response.status_code, headers, response.content, where, str(request.url))
-        if check:
-            check(reply)
-        return reply
+            raise failure(response, where, self._base.host, is_proven=self._is_proven, now=self._clock())
+        return Reply(response.status_code, headers, response.content, where, str(request.url))
+
+    @property
+    def _is_proven(self) -> bool:
+        return self.is_accepted is not None
 
     def _answered(self, request: httpx.Request) -> tuple[httpx.Response, Mapping[str, str]]:
         """The answer and its headers, after what it says of limits was taken to heart."""
@@ -210,7 +228,7 @@ class Client:
             response = self._follow(request)
         except UnreachableError as error:
             self.meter.missed()
-            if self.is_proven and error.transient and not error.reached:
+            if self._is_proven and error.transient and not error.reached:
                 error.hint = STILL_THERE
             raise
         headers = dict(response.headers)

@@ -8,17 +8,16 @@ what may be repeated, with exponential backoff and full jitter, inside one budge
 
 from __future__ import annotations
 
-import email.utils
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC
 from functools import partial
 
 import tenacity
 
+from immune_nb.allowances import calls_left, pause_asked, reset_in
 from immune_nb.errors import BadReplyError, RateLimitedError, UnreachableError
 
 __all__ = [
@@ -27,11 +26,7 @@ __all__ = [
     "Gate",
     "Halt",
     "Halted",
-    "calls_allowed",
-    "calls_left",
     "may_pass",
-    "pause_asked",
-    "reset_in",
     "retries",
     "seconds_for",
 ]
@@ -42,8 +37,6 @@ ATTEMPTS_WHEN_LIMITED = 20  # when the service says that it is too much now
 BUDGET_SECONDS = 120.0  # for all attempts and the waits between them
 GRACE_SECONDS = BUDGET_SECONDS / 10  # for the last attempt at least
 BREATH = 1.0  # seconds of a first pause after a 429 that names none
-EPOCH_MS = 1e11  # a reset beyond this, in seconds the year 5138, is in milliseconds
-EPOCH_S = 1e9  # one below this is a number of seconds from now
 LOOK = 0.05  # seconds between looks at what other threads did
 
 
@@ -183,60 +176,6 @@ def retries(sleep: Callable[[float], None] = time.sleep, spent: float = 0.0) -> 
         sleep=sleep,
         reraise=True,
     )
-
-
-def pause_asked(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds the service asks us to pause; None when it does not ask.
-
-    Reads ``Retry-After`` (RFC 9110 10.2.3: seconds or a date), else ``X-RateLimit-Reset`` when no calls remain, in
-    Unix seconds, milliseconds, or seconds from now. What is malformed is not an instruction.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text:
-        seconds = _number(text)
-        if seconds is None:
-            return _seconds_until(text, now)
-        return seconds if seconds >= 0 else None
-    return reset_in(headers, now) if calls_left(headers) == 0 else None
-
-
-def calls_left(headers: Mapping[str, str]) -> int | None:
-    """``X-RateLimit-Remaining``, or None when the service does not say."""
-    left = _number(headers.get("x-ratelimit-remaining") or headers.get("ratelimit-remaining") or "")
-    return None if left is None or left < 0 else int(left)
-
-
-def calls_allowed(headers: Mapping[str, str]) -> int | None:
-    """``X-RateLimit-Limit``: calls allowed in a period; None when the service does not say."""
-    limit = _number(headers.get("x-ratelimit-limit") or headers.get("ratelimit-limit") or "")
-    return None if limit is None or limit < 0 else int(limit)
-
-
-def reset_in(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds until ``X-RateLimit-Reset``, whatever it is counted in; None when the service does not say."""
-    reset = _number(headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset") or "")
-    if reset is None:
-        return None
-    if reset >= EPOCH_S:  # by the service's own clock, where it shows it: ours may be minutes off
-        its_now = _seconds_until(headers.get("date", ""), 0.0)
-        reset = (reset / 1000 if reset > EPOCH_MS else reset) - (its_now or now)
-    return max(0.0, reset)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if abs(number) < EPOCH_MS * 1e4 else None
-
-
-def _seconds_until(date: str, now: float) -> float | None:
-    try:
-        moment = email.utils.parsedate_to_datetime(date)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
 def may_pass(error: BaseException) -> bool:

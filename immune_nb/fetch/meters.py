@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from immune_nb.fetch.limits import calls_allowed, calls_left, reset_in
+from immune_nb.allowances import calls_allowed, calls_left, reset_in
 
 __all__ = ["Meter"]
 
@@ -34,7 +34,7 @@ class Meter:
             self.calls += 1
             self.received += size
             self.refusals += status in PATIENCE
-            if any("ratelimit" in name for name in headers):
+            if any("ratelimit" in name or "rate-limit" in name for name in headers):
                 self._said = headers, now
 
     def missed(self) -> None:

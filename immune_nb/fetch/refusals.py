@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 
+from immune_nb.allowances import pause_asked
 from immune_nb.challenges import Challenge, read_challenge
 from immune_nb.errors import (
     BadReplyError,
@@ -15,7 +16,6 @@ from immune_nb.errors import (
     UnreachableError,
     quoted,
 )
-from immune_nb.fetch.limits import pause_asked
 from immune_nb.fetch.problems import Problem
 
 __all__ = ["failure"]
@@ -26,12 +26,13 @@ HINTS = {  # by the codes of api-contract 1.5
 }
 
 
-def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float) -> ImmuneError:
+def failure(response: httpx.Response, where: str, host: str, *, is_proven: bool, now: float) -> ImmuneError:
     """The error for an answer.
 
     Args:
         response: Its status is none of success.
         where: Method and path that it answers.
+        host: Whose answer it is.
         is_proven: Whether the service has accepted this login before.
         now: Unix seconds, for a ``Retry-After`` that is a date.
     """
@@ -43,7 +44,7 @@ def failure(response: httpx.Response, where: str, *, is_proven: bool, now: float
         case _ if challenge.error == "insufficient_scope":
             error: ImmuneError = _lacks_scope(said, challenge)
         case _ if status == httpx.codes.UNAUTHORIZED or problem.code == "AUTHENTICATION_ERROR":
-            error = _login_failure(where, words, challenge, is_proven=is_proven)
+            error = _login_failure(where, host, words, challenge, is_proven=is_proven)
         case 403:
             fault = f"{where}: this login may not do that, or has run out. The service says: {words}."
             error = LoginRejectedError(fault, hint="Check its scopes.")
@@ -79,7 +80,7 @@ def _names_a_record(problem: Problem, where: str) -> bool:
     return bool(problem.field) or (bool(named) and named in problem.message and path not in problem.message)
 
 
-def _login_failure(where: str, words: str, challenge: Challenge, *, is_proven: bool) -> ImmuneError:
+def _login_failure(where: str, host: str, words: str, challenge: Challenge, *, is_proven: bool) -> ImmuneError:
     """The service's words come last: they may speak of a token where an API key was sent."""
     if is_proven:
         return SessionExpiredError(
@@ -87,7 +88,7 @@ def _login_failure(where: str, words: str, challenge: Challenge, *, is_proven: b
         )
     asks = f"It asks for {quoted(' or '.join(challenge.schemes), 60)}. " if challenge.schemes else ""
     return LoginRejectedError(
-        f"{where}: the login was refused. The service says: {words}.",
+        f"{where}: the login was refused by {host}. The service says: {words}.",
         hint=f"{asks}Check the credential and the profile.",
     )
 

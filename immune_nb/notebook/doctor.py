@@ -159,4 +159,4 @@ def _login(desk: Desk, name: str) -> str:
         status = desk.session(name).status()
     except NoCredentialsError:
         return "none"
-    return f"{status.method}, {'accepted' if status.verified else 'not tried yet'}"
+    return f"{status.method}, {status.standing}"

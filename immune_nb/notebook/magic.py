@@ -22,7 +22,7 @@ from .completion import Completion
 from .desk import Desk
 from .frame_tables import FrameTables
 from .history import HistoryGuard
-from .show import Note, footer, show
+from .show import Note, as_notes, footer, show
 
 __all__ = ["ImmuneMagics", "load", "unload"]
 
@@ -54,7 +54,8 @@ class ImmuneMagics(Magics):
             show(Note(manual.page(request.command) if request.command else manual.overview()))
             return None
         try:
-            return self._carry_out(request, line)
+            with as_notes():
+                return self._carry_out(request, line)
         except (ConfigError, QueryError) as error:
             if isinstance(error, QueryError) and error.status:
                 raise  # the service said so

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
 from IPython.display import display
 
+from immune_nb.errors import ImmuneWarning
+
 __all__ = [
     "Note",
     "Table",
+    "as_notes",
     "counted",
     "dimensions",
     "duration",
@@ -46,6 +51,22 @@ VERBOSE = (
 def show(thing: object) -> None:
     """Show something in the running cell's output."""
     display(thing)  # type: ignore[no-untyped-call] # IPython types most, not this
+
+
+@contextmanager
+def as_notes() -> Iterator[None]:
+    """Show our own warnings as notes: Python's way names a file and a line that are nobody's here."""
+    usual = warnings.showwarning
+
+    def told(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, ImmuneWarning):
+            show(Note(str(message)))
+        else:
+            usual(message, category, *place)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = told  # type: ignore[assignment] # takes all of the place as one
+        yield
 
 
 class Note:
@@ -199,7 +220,7 @@ def login_line(status: Any) -> str:
         f"Logged in to {status.profile}" + (f" as {status.account}" if status.account else ""),
         status.method,
         " ".join(status.scopes),
-        "" if status.verified else "not tried yet",
+        "" if status.verified else status.standing,
     ]
     return " · ".join(filter(None, parts))
 
@@ -215,7 +236,7 @@ def status_card(status: Any, *, current: bool, origin: str = "") -> Table:
         ("scopes", " ".join(status.scopes)),
         ("expires", "" if status.method == "API key" else expires),
         ("remembered", status.remembered),
-        ("accepted", "yes" if status.verified else "not tried yet"),
+        ("standing", status.standing),
         ("calls left", "" if status.calls_left is None else f"{status.calls_left:,}"),
     ]
     return Table(row for row in rows if row[1])
