@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,13 @@ REAL_PARTS = tuple(
 )
 REAL_PARTS += tuple(path.stem for path in (Path(__file__).parent / "gauntlet").glob("test_*.py"))
 CONTROL = httpx.Client(trust_env=False, verify=False)  # loopback: no proxy, and no certificates to load
+TODAY = datetime.now(UTC).date()
 LOGIN_VARIABLES = ("_API_KEY", "_TOKEN", "_CLIENT_ID", "_CLIENT_SECRET", "_BASE_URL", "_TOKEN_URL")
+
+
+def day(back: int) -> str:
+    """The date so many days ago: the sandbox has ninety days of readings, up to now."""
+    return str(TODAY - timedelta(days=back))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -225,6 +225,9 @@ def test_mistakes_are_one_usage_error(line):
         "login eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
         "login sk-Qx81kdmsUwlq02mZpa",
         "login Xk3jdA9sdkJH2kd93kdJSk2LdkW",
+        "login --method key 9f86d081884c7d659a2feaa0c55ad015",
+        "login --remember 0f8fad5b-d9cb-469f-a165-70867728950e",
+        "login 'a1b2c3d4e5f60718' --profile lab",
     ],
 )
 def test_a_secret_on_the_line_is_refused_with_advice(line):
@@ -239,6 +242,7 @@ def test_a_secret_on_the_line_is_refused_with_advice(line):
     "line",
     [
         "login --method token --from env",
+        "login --client-id 0f8fad5b-d9cb-469f-a165-70867728950e --profile=9f86d081884c7d659a2feaa0c55ad015",
         "readings PLANT1-Line2-M03-VIB-X1-RMS2 Pump_Station_A1_vibration_03",
         "get /x starting_after=0f8fad5b-d9cb-469f-a165-70867728950e",
         "get /x after=2024-01-20T15:30:00Z sort_key=3",

@@ -11,13 +11,14 @@ from collections import Counter
 import httpx
 import pandas as pd
 import pytest
+from conftest import day
 from test_windows import BEGIN, DAY, SECOND, Plant, iso
 
 import immune_nb as im
 from immune_nb.auth.chain import find_credentials
 from immune_nb.session import Session
 
-ASK = {"start": "2026-11-01", "end": "2026-11-04"}
+ASK = {"start": day(20), "end": day(17)}
 READINGS = "/v1/readings"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from conftest import day
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -564,7 +565,7 @@ def test_kept_days_are_shown_used_and_forgotten(logged_in, monkeypatch, tmp_path
     """`--cache` keeps, the footer names its age, `%immune cache` lists and clears, `--no-cache` asks anew."""
     monkeypatch.setenv("IMMUNE_NB_CACHE", str(tmp_path / "kept"))
     assert "Nothing is kept" in logged_in.shown("%immune cache")
-    line = "df = %immune readings vib_001 --start 2026-11-01 --end 2026-11-03"
+    line = f"df = %immune readings vib_001 --start {day(20)} --end {day(18)}"
     assert "from cache" not in logged_in.shown(f"{line} --cache")
     assert re.search(r"0 pages · from cache \(\d+ s old\)", logged_in.shown(f"{line} --cache"))
     assert "from cache" not in logged_in.shown(f"{line} --cache --no-cache")

@@ -6,6 +6,7 @@ import re
 import httpx
 import pandas as pd
 import pytest
+from conftest import day
 
 import immune_nb as im
 from immune_nb.auth.chain import find_credentials
@@ -238,11 +239,11 @@ def test_a_total_that_ignores_other_filters_is_found_out_too():
 
 def test_a_failure_on_page_three_holds_what_came_before(sandbox, session):
     """F06: the error names the cause, holds true rows of both pages, and what came is not asked for again."""
-    week = session.readings("vib_001", start="2026-11-01", end="2026-11-08")
+    week = session.readings("vib_001", start=day(20), end=day(13))
     sandbox.control("POST", "reset")
     sandbox.breaks(path="/v1/readings", after=2, status=503)
     with pytest.raises(im.IncompleteError, match=r"only [\d,]+ of [\d,]+ rows arrived: .*told to fail") as caught:
-        session.readings("vib_001", start="2026-11-01", end="2026-11-08")
+        session.readings("vib_001", start=day(20), end=day(13))
     assert isinstance(caught.value.__cause__, im.UnreachableError)
     held = caught.value.frame
     assert 1000 < len(held) <= 2000
@@ -285,27 +286,27 @@ def test_a_lying_list_is_never_called_whole(sandbox, session, switches, reason):
     """F16 to F19 at a real server: IncompleteError says which."""
     sandbox.breaks(path="/v1/readings", **switches)
     with pytest.raises(im.IncompleteError, match=reason):
-        session.readings("vib_001", start="2026-11-01", end="2026-11-04")
+        session.readings("vib_001", start=day(20), end=day(17))
 
 
 def test_a_cursor_that_is_ignored_is_never_called_the_end(sandbox, session):
     """F16: every page is the second again. Windows need no cursor; who follows it is told that it repeats."""
-    question = {"start_time": "2026-11-01T00:00:00Z", "end_time": "2026-11-04T00:00:00Z"}
-    truth = session.readings("vib_001", start="2026-11-01", end="2026-11-04")
+    question = {"start_time": f"{day(20)}T00:00:00Z", "end_time": f"{day(17)}T00:00:00Z"}
+    truth = session.readings("vib_001", start=day(20), end=day(17))
     sandbox.breaks(path="/v1/readings", page="repeat", after=2)
     with pytest.raises(im.IncompleteError, match="repeats"):
         session.get("/readings", sensor_id="vib_001", **question)
     sandbox.breaks(path="/v1/readings", page="repeat", after=2)
-    again = session.readings("vib_001", start="2026-11-01", end="2026-11-04")
+    again = session.readings("vib_001", start=day(20), end=day(17))
     pd.testing.assert_frame_equal(again, truth)
 
 
 def test_a_sensor_that_fails_takes_no_other_along(sandbox, session):
     """Two sensors, the service going down in between: the error holds rows that came, and says that some did not."""
-    whole = session.readings(["vib_001", "temp_001"], start="2026-11-01", end="2026-11-02")
+    whole = session.readings(["vib_001", "temp_001"], start=day(20), end=day(19))
     sandbox.breaks(path="/v1/readings", after=2, status=503)
     with pytest.raises(im.IncompleteError) as caught:
-        session.readings(["vib_001", "temp_001"], start="2026-11-01", end="2026-11-02")
+        session.readings(["vib_001", "temp_001"], start=day(20), end=day(19))
     assert 0 < len(caught.value.frame) < len(whole)
     assert set(caught.value.frame["id"]) < set(whole["id"])
 

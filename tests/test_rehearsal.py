@@ -15,6 +15,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import day
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
@@ -124,8 +125,8 @@ def test_a_plan_is_what_is_sent(sandbox):
     credentials = find_credentials(sandbox.profile, {}, api_key=sandbox.api_key)
     session = Session(sandbox.profile, credentials, clock=lambda: 1_800_000_000.5)
     asked = (
-        ("readings", (["vib_001", "temp_001"],), {"start": "2026-11-01T00:00:07", "end": "2026-11-02"}),
-        ("readings", ("vib_001",), {"start": "2026-11-01", "end": "2026-11-01T01:00", "limit": 5, "quality": "good"}),
+        ("readings", (["vib_001", "temp_001"],), {"start": f"{day(20)}T00:00:07", "end": day(19)}),
+        ("readings", ("vib_001",), {"start": day(20), "end": f"{day(20)}T01:00", "limit": 5, "quality": "good"}),
         ("alerts", (), {"severity": ["critical", "warning"], "limit": 3}),
         ("sensors", (), {"status": "online"}),
         ("predictions", (), {}),
@@ -460,7 +461,7 @@ end = noon + pd.Timedelta("1h")
 COMPARE = """
 with capture_output() as caught:
     get_ipython().run_line_magic("immune", {line!r})
-python, curl = (output.data["text/plain"] for output in caught.outputs)
+*_, python, curl = (output.data["text/plain"] for output in caught.outputs)  # after what it warns of
 scope = {{}}
 exec(python, scope)
 key = "prediction_id" if "prediction_id" in asked else "id"

@@ -11,6 +11,8 @@ import re
 
 from IPython.core.error import UsageError
 
+from .subcommands import command_named
+
 __all__ = ["carries_secret", "refuse_secrets"]
 
 NAME = r"""(?:(?:api|client|access|refresh|id|auth|bearer|private|secret)[-_]?)?(?:key|token|secret|password)
@@ -28,6 +30,7 @@ SHAPED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 RUN = re.compile(r"[A-Za-z0-9_-]{24,}")
+SHORTER_RUN = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 
 def refuse_secrets(line: str, body: str = "") -> None:
@@ -46,12 +49,23 @@ def refuse_secrets(line: str, body: str = "") -> None:
 
 def carries_secret(line: str) -> bool:
     """Whether the line names a secret option, or holds text shaped like a credential."""
-    return bool(NAMED.search(line) or SHAPED.search(line) or any(_random(run) for run in RUN.findall(line)))
+    is_shaped = NAMED.search(line) or SHAPED.search(line) or any(_random(run) for run in RUN.findall(line))
+    return bool(is_shaped) or any(_random(run, kinds=2, mixed=0.25) for run in _strays(line))
 
 
-def _random(run: str) -> bool:
-    """Whether a long run looks drawn rather than chosen: every class, well mixed, hardly a separator."""
-    kinds = ["digit" if c.isdigit() else "upper" if c.isupper() else "lower" for c in run if c not in "-_"]
-    changes = sum(a != b for a, b in itertools.pairwise(kinds))
-    separators = len(run) - len(kinds)
-    return len(set(kinds)) == 3 and changes > 0.4 * len(run) and separators * 8 <= len(run)  # noqa: PLR2004
+def _strays(line: str) -> list[str]:
+    """The long words of a ``login`` line that belong to no option: there a hexadecimal one is no id, but a key."""
+    command, _, rest = line.strip().partition(" ")
+    login = command_named(command) if command == "login" else None
+    if login is None:
+        return []
+    named = "|".join(option.name for option in login.options if option.metavar)
+    return SHORTER_RUN.findall(re.sub(rf"""(?:{named})(?:\s+|=)(?:"[^"]*"|'[^']*'|\S+)""", " ", rest))
+
+
+def _random(run: str, *, kinds: int = 3, mixed: float = 0.4) -> bool:
+    """Whether a long run looks drawn rather than chosen: digits and letters, well mixed, hardly a separator."""
+    drawn = ["digit" if c.isdigit() else "upper" if c.isupper() else "lower" for c in run if c not in "-_"]
+    changes = sum(a != b for a, b in itertools.pairwise(drawn))
+    separators = len(run) - len(drawn)
+    return len(set(drawn)) >= kinds and changes > mixed * len(run) and separators * 8 <= len(run)
