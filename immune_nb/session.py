@@ -89,7 +89,7 @@ class Session(Outlook, Writes):
     def status(self) -> Status:
         """What this login is, where it came from and how long it lasts. Sends nothing."""
         keeper, credentials = self._login.keeper, self._login.credentials
-        token = keeper.token if keeper else None
+        token, accepts = keeper.token if keeper else None, self._client.is_accepted
         return Status(
             profile=self.profile.name,
             base_url=self.profile.base_url,
@@ -97,10 +97,10 @@ class Session(Outlook, Writes):
             account=_account(self._login),
             scopes=(token.scopes if token else ()) or (self.profile.scopes if keeper else ()),
             source=credentials.source,
-            expires_in=keeper.seconds_left() if keeper else None,
+            expires_in=keeper.seconds_left() if keeper and accepts is not False else None,
             renewable=bool(keeper and keeper.is_renewable),
-            verified=self._client.is_accepted is True,
-            refused=self._client.is_accepted is False,
+            verified=accepts is True,
+            refused=accepts is False,
             calls_left=self._client.meter.left,
             remembered=keep.place() if credentials.is_remembered else "",
             skipped=credentials.skipped,

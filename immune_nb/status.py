@@ -18,7 +18,7 @@ class Status:
         account: Who is logged in, where that is known.
         scopes: Scopes granted, or asked for when the server does not say.
         source: Where the credential came from.
-        expires_in: Seconds until the access token expires; None when unknown or not applicable.
+        expires_in: Seconds until the access token expires; None when unknown, not applicable, or refused before.
         renewable: Whether it renews itself.
         verified: Whether the service has accepted it, and not refused it since.
         calls_left: Calls the service still allows; None when it does not say.
@@ -44,7 +44,9 @@ class Status:
     @property
     def standing(self) -> str:
         """What the service thinks of it, in words."""
-        return "accepted" if self.verified else "no longer accepted" if self.refused else "not tried yet"
+        return (
+            "accepted" if self.verified else "no longer accepted: log in again" if self.refused else "not tried yet"
+        )
 
     def __repr__(self) -> str:
         said = {field.name: _said(getattr(self, field.name)) for field in fields(self)}

@@ -228,7 +228,10 @@ def test_a_broken_notebook_is_searched_as_text(tmp_path):
 
 def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "immune_nb", *words]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environ}, cwd=ROOT)
+    nobody = subprocess.DEVNULL
+    return subprocess.run(
+        command, capture_output=True, stdin=nobody, text=True, env={**os.environ, **environ}, cwd=ROOT
+    )
 
 
 @pytest.mark.slow
@@ -240,6 +243,9 @@ def test_the_command_line_has_an_exit_status(tmp_path):
     assert done.returncode == 1
     assert "one.ipynb: cell 1, output 1 (text), line 1: $IMMUNE_API_KEY, in use" in done.stdout
     assert not leaks(done.stdout + done.stderr, LIVE)
+    unasked = run("audit", str(tmp_path), "--fix", IMMUNE_API_KEY=LIVE)  # where nobody can answer
+    assert (unasked.returncode, unasked.stderr) == (1, "")
+    assert leaks(file.read_text(), LIVE)
     assert run("audit", str(tmp_path), "--fix", "--yes", IMMUNE_API_KEY=LIVE).returncode == 0
     assert run("audit", str(tmp_path), IMMUNE_API_KEY=LIVE).returncode == 0
     assert run("audit", str(tmp_path / "nowhere")).returncode == 2
@@ -247,9 +253,10 @@ def test_the_command_line_has_an_exit_status(tmp_path):
 
 
 def test_the_commit_hook_is_the_command_line():
-    """The hook names what exists, for notebooks and text."""
+    """The hook runs what exists, on what a notebook or text file is to pre-commit."""
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["entry"] == "python -m immune_nb audit"
+    assert set(hook["types_or"]) == {"jupyter", "text"}
 
 
 def test_our_own_notebooks_are_clean(capsys):
@@ -271,7 +278,8 @@ def test_the_magic_knows_the_live_login(shell: Shell, sandbox, monkeypatch, tmp_
     assert not leaks(said, sandbox.api_key)
     assert "--yes" in str(shell.fails(f"%immune audit {file} --fix"))
     assert sandbox.api_key in file.read_text()
-    assert "Left: No credential found" in shell.shown(f"%immune audit {file} --fix --yes")
+    assert "1 of 3 places" in said
+    assert "Left: No credential found in 2 places." in shell.shown(f"%immune audit {file} --fix --yes")
     assert sandbox.api_key not in file.read_text()
     with pytest.raises(ConfigError):
         Audit(tmp_path / "nowhere", [])

@@ -285,6 +285,8 @@ def test_quiet_leaves_out_the_footer_and_a_semicolon_everything(logged_in):
     assert "rows ×" not in logged_in.shown("%immune sensors --limit 2 -q")
     assert logged_in.shown("%immune sensors --limit 2;") == ""
     assert logged_in.shown("df = %immune sensors --limit 2;") == ""
+    logged_in.run("%alias_magic im immune")
+    assert logged_in.shown("%im sensors --limit 2;") == ""
     assert len(logged_in.ip.user_ns["df"]) == 2
 
 

@@ -351,4 +351,4 @@ def test_a_login_that_is_refused_later_says_so():
         with suppress(im.SessionExpiredError):
             session.sensors()
         stands.append(session.status().standing)
-    assert stands == ["not tried yet", "accepted", "no longer accepted", "accepted"]
+    assert stands == ["not tried yet", "accepted", "no longer accepted: log in again", "accepted"]

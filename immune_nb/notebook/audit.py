@@ -23,6 +23,7 @@ from .mending import MENDABLE, mend_history, mend_notebook
 from .places import Piece, history_pieces, pieces_in
 from .shapes import has_scanner, shape_in
 from .spellings import Finder, finder
+from .surroundings import agrees, person_can_act
 
 if TYPE_CHECKING:
     from .arguments import Request
@@ -51,8 +52,8 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        parts = (self.piece.where, f"line {self.line}" if self.line else "")
-        return f"{self.piece.file}: {', '.join(filter(None, parts))}: {self.what}".replace(": :", ":")
+        place = ", ".join(filter(None, (self.piece.where, f"line {self.line}" if self.line else "")))
+        return ": ".join(filter(None, (self.piece.file, place, self.what)))
 
 
 class Audit:
@@ -77,6 +78,7 @@ class Audit:
 
     def findings(self) -> list[Finding]:
         """Every place that holds a credential, once."""
+        self.looked_at = 0
         found = {(f.piece.file, f.piece.where): f for f in self._search()}
         return list(found.values())
 
@@ -117,7 +119,6 @@ class Audit:
 def audit(desk: Desk, request: Request) -> None:
     """``%immune audit``."""
     from .show import Note, show
-    from .surroundings import person_can_act
 
     history = Path(str(getattr(desk.shell, "history_manager").hist_file))  # noqa: B009 - shells are objects here
     search = Audit(Path(str(request.words[0]) if request.words else "."), _live(desk), history)
@@ -128,7 +129,7 @@ def audit(desk: Desk, request: Request) -> None:
     if not request.given("yes"):
         if not person_can_act(desk.shell):
             raise ConfigError("Nobody can be asked here.", hint="Take --yes as well.")
-        if input(f"Clear {_mendable(findings)} of these places? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not agrees(f"Clear {_mendable(findings)} of these places?"):
             return
     search.fix(findings)
     show(Note(f"Cleared. Left: {_report(search.findings(), search.looked_at)}"))
@@ -151,7 +152,7 @@ def main(words: Sequence[str]) -> int:
     searches = [Audit(path, _known(), chosen.history if n == 0 else None) for n, path in enumerate(chosen.paths)]
     found = [search.findings() for search in searches]
     if chosen.fix and any(map(_mendable, found)):
-        if not chosen.yes and input("Clear outputs, widget state and history rows? [y/N] ").strip().lower() != "y":
+        if not (chosen.yes or agrees("Clear outputs, widget state and history rows?")):
             return 1
         for search, findings in zip(searches, found, strict=True):
             search.fix(findings)

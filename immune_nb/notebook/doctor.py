@@ -11,7 +11,6 @@ import ssl
 import stat
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from immune_nb.errors import NoCredentialsError
 from immune_nb.profiles import IMMUNE, Profile, config_file
 
 from .show import Table, show
-from .surroundings import in_notebook, person_can_act
+from .surroundings import in_notebook, person_can_act, shows_widgets
 
 if TYPE_CHECKING:
     from .arguments import Request
@@ -93,7 +92,7 @@ def _seat(shell: Any, environ: Mapping[str, str]) -> Rows:
     found = [name for variable, name in FRONT_ENDS.items() if environ.get(variable)]
     yield "front end", ", ".join(found) or ("a kernel" if in_notebook(shell) else "a terminal")
     yield "asking", "somebody can be asked" if person_can_act(shell) else "nobody can be asked: no panel, no prompt"
-    yield "widgets", "can be shown" if in_notebook(shell) and find_spec("ipywidgets") else "cannot be shown here"
+    yield "widgets", "can be shown" if shows_widgets(shell, environ) else "cannot be shown here"
 
 
 def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
@@ -114,7 +113,7 @@ def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
 
 
 def _places(shell: Any, environ: Mapping[str, str]) -> Rows:
-    yield "remembering", keep.place() if find_spec("filelock") else 'off: pip install "immune_nb[remember]"'
+    yield "remembering", keep.place()
     history = getattr(getattr(shell, "history_manager", None), "hist_file", "")
     files = {
         "remembered logins": keep.folder(),

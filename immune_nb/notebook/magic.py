@@ -21,7 +21,7 @@ from .comm_log import CommLogGuard
 from .completion import Completion
 from .desk import Desk
 from .frame_tables import FrameTables
-from .history import HistoryGuard
+from .history import HistoryGuard, names_of
 from .show import Note, as_notes, footer, show
 
 __all__ = ["ImmuneMagics", "load", "unload"]
@@ -82,7 +82,7 @@ class ImmuneMagics(Magics):
 
         name = request.command.name if request.command else ""
         if name == "login":
-            return ways_in.log_in(self.desk, request, self._shell)
+            return ways_in.log_in(self.desk, request)
         if name in commands.TASKS:
             return commands.TASKS[name](self.desk, request)
         if name in commands.WRITES:
@@ -112,7 +112,8 @@ class ImmuneMagics(Magics):
         Returning None instead would also empty ``df = %immune …;``.
         """
         cells = self._shell.history_manager.input_hist_parsed
-        if cells and cells[-1].rstrip().endswith(f"run_line_magic('immune', {line!r})"):
+        ends = tuple(f"run_line_magic({name!r}, {line!r})" for name in names_of(self._shell))
+        if cells and cells[-1].rstrip().endswith(ends):
             cells[-1] = f"{cells[-1].rstrip()};"
 
 

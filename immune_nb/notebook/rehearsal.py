@@ -11,7 +11,7 @@ from immune_nb.errors import QueryError
 
 from .calls import Call, call_of
 from .code import Code, curl_of, python_of
-from .show import Note, duration, show
+from .show import Note, counted, duration, show
 from .ways_in import session_for
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def refuse_everything(session: Session, call: Call) -> None:
     pages = plan.pages(totals) if totals else None
     if totals and pages and pages > MOST_PAGES:
         raise QueryError(
-            f"This takes all readings there are: {sum(totals):,} rows on {pages:,} pages.",
+            f"This takes all readings there are: {sum(totals):,} rows on {counted(pages, 'page')}.",
             hint="Name sensors, or give --last 7d or --limit; --yes takes them all.",
         )
 
@@ -114,10 +114,10 @@ def _remembered(desk: Desk, plan: Plan) -> str:
 
 def _size(plan: Plan, rows: int, pages: int | None, pace: float, source: str) -> str:
     rows = rows if plan.limit is None else min(rows, plan.limit)
-    parts = [f"{rows:,} rows"]
+    parts = [counted(rows, "row"), counted(pages, "page")]
     if pages is not None:
-        parts += [f"{pages:,} page" + ("" if pages == 1 else "s"), f"about {_time(pages * pace)}"]
-    return f"{', '.join(parts)}: {source}."
+        parts.append(f"about {_time(pages * pace)}")
+    return f"{', '.join(filter(None, parts))}: {source}."
 
 
 def _time(seconds: float) -> str:

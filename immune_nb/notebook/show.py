@@ -234,7 +234,7 @@ def status_card(status: Any, *, current: bool, origin: str = "") -> Table:
         ("login", f"{status.method}, {origin or status.source}"),
         ("account", status.account or ("unknown: the server does not say" if "sign-in" in status.method else "")),
         ("scopes", " ".join(status.scopes)),
-        ("expires", "" if status.method == "API key" else expires),
+        ("expires", "" if status.method == "API key" or status.refused else expires),
         ("remembered", status.remembered),
         ("standing", status.standing),
         ("calls left", "" if status.calls_left is None else f"{status.calls_left:,}"),

@@ -12,6 +12,7 @@ from immune_nb.profiles import Profile
 
 __all__ = [
     "SIGN_INS",
+    "agrees",
     "client_of",
     "has_browser",
     "in_notebook",
@@ -36,6 +37,14 @@ def person_can_act(shell: Any) -> bool:
     if not in_notebook(shell):
         return sys.stdin is not None and sys.stdin.isatty()
     return bool(shell.get_parent().get("content", {}).get("allow_stdin"))
+
+
+def agrees(question: str) -> bool:
+    """Whether the person says yes; where nobody can answer, it is a no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def shows_widgets(shell: Any, environ: Mapping[str, str] = os.environ) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from immune_nb.auth.secrets import Secret
 from immune_nb.errors import ConfigError, NoCredentialsError
@@ -38,7 +38,7 @@ ORIGINS = {"env": "environment variable", "file": "file", "keyring": "keyring en
 NOBODY = "Nobody can be asked here."
 
 
-def log_in(desk: Desk, request: Request, shell: Any) -> None:
+def log_in(desk: Desk, request: Request) -> None:
     """Log in as the line says.
 
     Raises:
@@ -54,14 +54,14 @@ def log_in(desk: Desk, request: Request, shell: Any) -> None:
             return
         if place == "env":
             raise nothing
-        if not person_can_act(shell):
+        if not person_can_act(desk.shell):
             raise NoCredentialsError(nothing.message, hint=f"{NOBODY} {nothing.hint}")
         attempt = replace(attempt, before=nothing.message)
-        place = "panel" if in_notebook(shell) else "prompt"
+        place = "panel" if in_notebook(desk.shell) else "prompt"
     if place == "panel":
-        _show_panel(desk, attempt, shell)
+        _show_panel(desk, attempt)
     else:
-        _ask(desk, attempt, shell, opens=not request.given("no_browser"))
+        _ask(desk, attempt, opens=not request.given("no_browser"))
 
 
 def _log_in_unasked(desk: Desk, attempt: Attempt) -> NoCredentialsError | None:
@@ -175,21 +175,21 @@ def _say_where() -> None:
     show(Note(f"The login will be kept in {place()}."))
 
 
-def _ask(desk: Desk, attempt: Attempt, shell: Any, *, opens: bool) -> None:
+def _ask(desk: Desk, attempt: Attempt, *, opens: bool) -> None:
     """Ask at a prompt."""
     from . import prompts
 
-    if not person_can_act(shell):
+    if not person_can_act(desk.shell):
         raise NoCredentialsError(NOBODY, hint="Set environment variables and use --from env.")
     attempts = _fitting(desk, attempt)
     if attempts[0].method in SIGN_INS:
-        opens = opens and not in_notebook(shell)
+        opens = opens and not in_notebook(desk.shell)
         announce(_first(lambda one: prompts.signed_in(desk, one, opens=opens), attempts))
     else:
         announce(desk.log_in(prompts.asked(desk, attempts[0])))
 
 
-def _show_panel(desk: Desk, attempt: Attempt, shell: Any) -> None:
+def _show_panel(desk: Desk, attempt: Attempt) -> None:
     """Show the panel; there is one per kernel, and an earlier view of it stays in step.
 
     A sign-in starts at once: cells that are queued behind this one can only wait for what is underway.
@@ -197,7 +197,7 @@ def _show_panel(desk: Desk, attempt: Attempt, shell: Any) -> None:
     from .panel import LoginPanel, reader_note
 
     attempts = _fitting(desk, attempt)
-    if attempts[0].method in SIGN_INS and not person_can_act(shell):
+    if attempts[0].method in SIGN_INS and not person_can_act(desk.shell):
         raise NoCredentialsError(NOBODY, hint="Set environment variables and use --from env.")
     desk.cancel()
     panel = LoginPanel(desk, attempts[0])

@@ -14,7 +14,7 @@ from immune_nb.fetch.parameters import as_params
 from .code import Code
 from .show import Note, Table, counted, show
 from .spellings import finder
-from .surroundings import person_can_act
+from .surroundings import agrees, person_can_act
 from .ways_in import session_for
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _agreed(desk: Desk, request: Request, session: Session, method: str, preview
     if not person_can_act(desk.shell):
         raise ConfigError("Nothing was sent: nobody can be asked here.", hint="Add --yes to send without asking.")
     show(Code(preview))
-    if input("Send it? [y/N] ").strip().lower() in ("y", "yes"):
+    if agrees("Send it?"):
         return True
     show(Note("Nothing was sent."))
     return False
