@@ -15,7 +15,7 @@ from immune_nb.errors import UnreachableError
 from immune_nb.fetch.client import Client
 
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-WAIT = {"connect": 5.0, "read": 0.2, "write": 5.0, "pool": 5.0}
+WAIT = {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -80,9 +80,9 @@ def wire():
     made.close()
 
 
-def ask(wire, url):
+def ask(wire, url, **seconds):
     """One request."""
-    response = wire.handle_request(httpx.Request("GET", url, extensions={"timeout": WAIT}))
+    response = wire.handle_request(httpx.Request("GET", url, extensions={"timeout": WAIT | seconds}))
     try:
         return b"".join(response.iter_raw())
     finally:
@@ -175,7 +175,7 @@ def test_a_body_without_a_length_ends_with_the_connection(wire):
 def test_it_fails_as_httpx_does(wire, answers, error):
     """Silence, nonsense, two lengths, a broken header, no word at all: errors with the names of httpx."""
     with Server(answers) as server, pytest.raises(error):
-        ask(wire, server.url)
+        ask(wire, server.url, **({"read": 0.2} if error is httpx.ReadTimeout else {}))
 
 
 def test_nobody_there_is_a_connect_error_and_no_tls_is_one_too(wire):
@@ -303,7 +303,7 @@ def test_an_answer_that_drips_must_be_whole_in_time(url, answers, monkeypatch):
             finally:
                 transport.close()
 
-    assert 0.5 <= took(0.5) < 1
+    assert 0.5 <= took(0.5) < 2
     assert took(5.0) == 200
 
 

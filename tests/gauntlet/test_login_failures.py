@@ -103,7 +103,7 @@ def test_no_line_crashes_or_echoes(words, at, quote):
     """L14: thousands of lines with a secret in them: read or refused, never a crash, an echo or a hang."""
     secret = "Zk81mQ0xTr7Lb2Yw9Hc4vN6s"
     line = " ".join([*words[:at], f"{quote}{secret}{quote}", *words[at:]])
-    began = time.monotonic()
+    began = time.process_time()
     try:
         parse(line, {"x": [1]})
     except UsageError as fault:
@@ -111,7 +111,7 @@ def test_no_line_crashes_or_echoes(words, at, quote):
     else:
         said = ""
     assert secret not in said
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_an_echoing_parser_is_seen():

@@ -1,4 +1,4 @@
-"""The gauntlet catches a leak that is built in: a copy of the package with one line changed, in each of five rooms.
+"""The gauntlet catches a leak that is built in: a copy of the package with one line changed, in five places.
 
 Nothing of the shipped package is touched: the copy is another folder, which a process of its own imports.
 """
