@@ -129,7 +129,7 @@ def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
     """The issuer's own metadata, and where they lie. Some hosts give another issuer's for any path."""
     poor, others, failures = None, [], []
     for url in _well_known(issuer):
-        # Straight to the transport: a redirect is not followed (gauntlet A17).
+        # Straight to the transport: a redirect could lead to another issuer's.
         headers = {"Accept": "application/json", "User-Agent": "immune_nb"}
         reply = quiet.handle_request(httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT}))
         body = _document(reply)

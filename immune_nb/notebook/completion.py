@@ -182,7 +182,7 @@ class Completion:
 
 def _protected(offer: str) -> list[str]:
     """An offer as it must stand on a line, if it can: quoted where a space, a brace or a dollar has a meaning."""
-    if offer.startswith("-") or re.fullmatch(rf"{KEY.pattern}", offer):
+    if offer.startswith("-") or KEY.fullmatch(offer):
         return [offer]  # an option, or a key whose value comes next
     named = KEY.match(offer)
     head, value = (named[0], offer[named.end() :]) if named else ("", offer)

@@ -190,7 +190,7 @@ def _window(params: QueryParams, whole: Window, bounds: str) -> Window:
 
 def _instant(text: object, field: str) -> int:
     try:
-        return parse(text) if isinstance(text, str) else parse("")
+        return parse(text if isinstance(text, str) else "")
     except ValueError:
         rule = "ISO 8601 with a UTC offset, e.g. 2024-01-20T15:30:00Z"
         raise Problem("INVALID_TIMESTAMP", f"{field} must be {rule}.", field=field, constraint=rule) from None

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from starlette.datastructures import FormData
     from starlette.requests import Request
 
-__all__ = ["is_number", "read_form", "read_json"]
+__all__ = ["FORM", "content_type", "is_number", "read_form", "read_json"]
+
+FORM = "application/x-www-form-urlencoded"
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -20,7 +22,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     Raises:
         Problem: Another content type, no JSON, or no object.
     """
-    kind = _content_type(request)
+    kind = content_type(request)
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise Problem("UNSUPPORTED_MEDIA_TYPE", f"The body must be application/json, not {kind}.")
     try:
@@ -40,8 +42,8 @@ async def read_form(request: Request) -> FormData:
     Raises:
         Problem: Another content type.
     """
-    kind = _content_type(request)
-    if kind not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+    kind = content_type(request)
+    if kind not in {FORM, "multipart/form-data"}:
         raise Problem("UNSUPPORTED_MEDIA_TYPE", "The body must be a form (application/x-www-form-urlencoded).")
     return await request.form()
 
@@ -51,5 +53,6 @@ def is_number(value: object) -> bool:
     return type(value) in {int, float}
 
 
-def _content_type(request: Request) -> str:
+def content_type(request: Request) -> str:
+    """What kind of body it says it has, without parameters; "" when it does not say."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -2,7 +2,7 @@
 
 Two kinds of switches. *Standing* ones hold for every request: latency, the rate limit, tokens. *Selected* ones hit
 only the requests chosen by `path`, `after`, `every` and `next`: "a 503 with ``Retry-After: 2``, twice, on the seventh
-page" is ``Faults(after=6, next=2, status=503, retry_after="2")``. The numbers in brackets are cases of the gauntlet.
+page" is ``Faults(after=6, next=2, status=503, retry_after="2")``.
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ class Faults:
     every: Annotated[int, "then hit every k-th one"] = 1
     next: Annotated[int, "at most this many hits; -1 is no end"] = -1
 
-    status: Annotated[int, "answer with this status instead; 0 is off [F01-F07]"] = 0
-    retry_after: Annotated[str | None, "raw Retry-After beside that status [F01-F03]"] = None
-    location: Annotated[str | None, "raw Location beside that status [F30]"] = None
-    body: Annotated[str | None, "answer with this body instead [F14, F15, F32-F37]"] = None
+    status: Annotated[int, "answer with this status instead; 0 is off"] = 0
+    retry_after: Annotated[str | None, "raw Retry-After beside that status"] = None
+    location: Annotated[str | None, "raw Location beside that status"] = None
+    body: Annotated[str | None, "answer with this body instead"] = None
     body_type: Annotated[str, "its content type"] = "application/json"
     cut: Annotated[
         Literal["", "length", "chunked", "gzip", "json"],
-        "send part of what Content-Length says, of a chunked body, of a gzip stream, of the JSON [F08-F13]",
+        "send part of what Content-Length says, of a chunked body, of a gzip stream, of the JSON",
     ] = ""
     cut_at: Annotated[float, "the part that is sent"] = 0.6
     page: Annotated[
         Literal["", "repeat", "repeat-new-ids", "empty"],
-        "the page before again; again with new ids; no rows but has_more [F16-F18]",
+        "the page before again; again with new ids; no rows but has_more",
     ] = ""
-    count_off: Annotated[int, "added to total_count [F19]"] = 0
-    count_varies: Annotated[bool, "total_count grows by one with every hit [F19]"] = False
-    drip_ms: Annotated[float, "wait between twenty pieces of the body [F12]"] = 0.0
-    tokens: Annotated[Literal["", "expire", "revoke"], "end every token before the hit is looked at [F21, F25]"] = ""
+    count_off: Annotated[int, "added to total_count"] = 0
+    count_varies: Annotated[bool, "total_count grows by one with every hit"] = False
+    drip_ms: Annotated[float, "wait between twenty pieces of the body"] = 0.0
+    tokens: Annotated[Literal["", "expire", "revoke"], "end every token before the hit is looked at"] = ""
 
     latency_ms: Annotated[float, "wait before every answer, the token endpoint's too"] = 0.0
     rate_limit: Annotated[int, "requests per window and key"] = 10_000
     rate_window_s: Annotated[float, "the window; undocumented, and short so that benchmarks never meet it"] = 10.0
     rate_announced: Annotated[bool, "say so in headers; otherwise only a bare 429"] = True
-    rate_reset: Annotated[Literal["seconds", "milliseconds", "delta"], "form of X-RateLimit-Reset [F04]"] = "seconds"
+    rate_reset: Annotated[Literal["seconds", "milliseconds", "delta"], "form of X-RateLimit-Reset"] = "seconds"
     token_lifetime_s: Annotated[float, "how long an access token lives"] = 3600.0
     expires_in: Annotated[
-        Literal["number", "string", "float", "missing", "zero", "negative"], "how its lifetime is announced [F26]"
+        Literal["number", "string", "float", "missing", "zero", "negative"], "how its lifetime is announced"
     ] = "number"
     refresh_rotates: Annotated[bool, "every refresh brings a new refresh token, and an old one ends the login"] = True
     refresh_lifetime_s: Annotated[float, "how long a refresh token lives"] = 30 * 86_400.0
-    device_interval_s: Annotated[int, "seconds a device waits between polls; -1 leaves it out [F31]"] = 5
-    device_lifetime_s: Annotated[float, "how long a device's codes live [F31]"] = 600.0
+    device_interval_s: Annotated[int, "seconds a device waits between polls; -1 leaves it out"] = 5
+    device_lifetime_s: Annotated[float, "how long a device's codes live"] = 600.0
 
 
 def switch_choices(name: str) -> tuple[str, ...]:

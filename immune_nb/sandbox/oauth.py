@@ -18,6 +18,7 @@ from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .bodies import FORM, content_type
 from .clients import Client, FormRequest, InvalidTargetError, KeyAssertion, authenticate_basic
 from .devices import DeviceAuthorization, DeviceCode
 from .endpoints import Introspection, Issuer, Revocation, metadata
@@ -130,7 +131,7 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc] # authlib ships no
 
     async def _answer(self, request: Request, field: str, answer: Callable[[FormRequest], Response]) -> Response:
         """Read the form, which authlib cannot, and let authlib answer."""
-        form = await request.form() if _is_form(request) else FormData()
+        form = await request.form() if content_type(request) == FORM else FormData()
         try:
             asked = FormRequest(request, form)
             if field and not asked.form.get(field):
@@ -212,8 +213,3 @@ def _announced(faults: Faults) -> object:
     seconds = faults.token_lifetime_s
     forms = {"string": str(int(seconds)), "float": seconds + 0.5, "zero": 0, "negative": -1}
     return forms.get(faults.expires_in, int(seconds))
-
-
-def _is_form(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/x-www-form-urlencoded"

@@ -1,6 +1,6 @@
 """Readings as the bytes that go out, made once per chunk and kept in bounded memory.
 
-A *chunk* is all readings of some sensors in one stretch of time, a stretch short enough to hold about 2,000 rows: a
+A *chunk* is all readings of some sensors in one stretch of time, a stretch short enough to hold 3,000 rows at most: a
 day of one sensor, half an hour of the whole plant. A page is then a slice of one or two chunks. Memory is bounded:
 160 MB of rendered chunks and 64 MB of measured days, beside about 40 MB of counts in `census`.
 """

@@ -52,21 +52,21 @@ class Address:
 
     def announcement(self) -> dict[str, object]:
         """What the command prints."""
-        role, at = self.role, {name: self.origin + path for name, path in self._paths().items() if path}
+        role = self.role
         return {
             "base_url": self.base_url,
             "issuer": self.origin if role.announces_itself else None,
             "token_url": self.token_url,
-            "authorize_url": at.get("authorize"),
-            "device_url": at.get("device"),
-            "revoke_url": at.get("revoke"),
+            "authorize_url": self._at(role.authorize),
+            "device_url": self._at(role.device),
+            "revoke_url": self._at(role.revoke),
             "redirect_uri": self.redirect_uri,
             **dataclasses.asdict(self.credentials),
             "pid": os.getpid(),
         }
 
-    def _paths(self) -> dict[str, str]:
-        return {"authorize": self.role.authorize, "device": self.role.device, "revoke": self.role.revoke}
+    def _at(self, path: str) -> str | None:
+        return self.origin + path if path else None
 
 
 class Server(uvicorn.Server):
