@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
-__all__ = ["KeyPlace", "check_url", "is_loopback"]
+__all__ = ["PORTS", "KeyPlace", "Origin", "check_url", "is_loopback", "origin"]
+
+PORTS = {"http": 80, "https": 443}
+Origin = tuple[str, str, int]
 
 
 def is_loopback(host: str | None) -> bool:
@@ -20,6 +23,11 @@ def is_loopback(host: str | None) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def origin(scheme: str, host: str | None, port: int | None) -> Origin:
+    """What two addresses share that are of one service (RFC 6454 4): the usual port is written out."""
+    return scheme, (host or "").lower(), port or PORTS.get(scheme, 0)
 
 
 def check_url(label: str, url: str | None) -> None:

@@ -25,13 +25,10 @@ SHORT = {"q": "limit", "r": "remaining", "t": "reset"}
 NUMBER = re.compile(r"\b(limit|remaining|reset|[qrt])\s*=\s*(\d+)", re.IGNORECASE)
 
 
-def ahead(date: str, now: float) -> float | None:
-    """Seconds that an HTTP date is ahead of `now`, in Unix seconds; None when it cannot be read."""
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+def ahead(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the service's clock is ahead of `now`, in Unix seconds; None when it does not say."""
+    there = _instant(headers.get("date", ""))
+    return None if there is None else there - now
 
 
 def pause_asked(headers: Mapping[str, str], now: float) -> float | None:
@@ -45,8 +42,8 @@ def pause_asked(headers: Mapping[str, str], now: float) -> float | None:
     seconds = _number(text)
     if seconds is not None:
         return seconds if seconds >= 0 else None
-    seconds = ahead(text, _its_now(headers, now))
-    return None if seconds is None else max(0.0, seconds)
+    until = _instant(text)
+    return None if until is None else max(0.0, until - _its_now(headers, now))
 
 
 def calls_left(headers: Mapping[str, str]) -> int | None:
@@ -71,7 +68,17 @@ def reset_in(headers: Mapping[str, str], now: float) -> float | None:
 
 def _its_now(headers: Mapping[str, str], now: float) -> float:
     """The time by the service's own clock, where it shows it: ours may be minutes off."""
-    return ahead(headers.get("date", ""), 0.0) or now
+    there = _instant(headers.get("date", ""))
+    return now if there is None else there
+
+
+def _instant(date: str) -> float | None:
+    """An HTTP date in Unix seconds; one without a zone is UTC."""
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _stated(headers: Mapping[str, str], name: str) -> str:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .addresses import KeyPlace, check_url, is_loopback
+from .addresses import KeyPlace, check_url
 from .errors import ConfigError
 from .hints import Hints
 
@@ -34,13 +34,10 @@ __all__ = [
     "IIINIT",
     "IMMUNE",
     "SANDBOX",
-    "KeyPlace",
     "Profile",
     "cache_folder",
-    "check_url",
     "config_file",
     "find_profile",
-    "is_loopback",
     "load_profiles",
 ]
 
@@ -50,8 +47,8 @@ DEFAULT_PATHS: Mapping[str, str] = {
     "alerts": "/alerts",
     "predictions": "/predictions",  # assumed (api-contract 1.8)
 }
-CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body"}
-CLIENT_AUTH |= {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
+REGISTERED_AUTH = {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
+CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body", **REGISTERED_AUTH}
 OAUTH_FIELDS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type", "redirect_uri"})
 OAUTH_FIELDS |= {"code", "code_challenge", "code_challenge_method", "code_verifier", "nonce", "state", "scope"}
 OAUTH_FIELDS |= {"device_code", "grant_type", "response_type", "response_mode", "refresh_token", "resource"}

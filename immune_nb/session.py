@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import NoReturn, Self
+from typing import Self
 
 from immune_nb.auth import keep
 from immune_nb.auth.chain import Credentials, find_credentials
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.login import Login, log_in
-from immune_nb.auth.secrets import Secret
+from immune_nb.auth.secrets import Secret, Unshared
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, Transport
 from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.fetch.client import Client
@@ -28,7 +28,7 @@ HOW_TO_STAY = (
 )
 
 
-class Session(Outlook, Writes):
+class Session(Unshared, Outlook, Writes):
     """One login to one API, and what it can ask and tell. Threads may share it; processes may not.
 
     As a context manager it closes at the end of the block.
@@ -183,9 +183,8 @@ class Session(Outlook, Writes):
             ConfigError: It cannot be kept.
         """
         login, who = self._login, self._login.credentials
-        token = (
-            login.keeper.token if login.keeper and who.token else None
-        )  # one a client gets for itself, it gets again
+        keeper = login.keeper if who.token else None  # a token that a client gets for itself, it gets again
+        token = keeper.token if keeper else None
         record = keep.Record("", who.key, token, who.client_id, who.client_secret, who.sign_in)
         place = keep.remember(self.profile, record)
         self._open = login.remembered(self.profile)
@@ -211,12 +210,11 @@ class Session(Outlook, Writes):
         if login is None:
             return ""
         try:
-            said = login.revoke() if revoke else "not revoked"
-            if login.credentials.is_remembered:
-                keep.forget(self.profile)
+            return login.revoke() if revoke else "not revoked"
         finally:
             self._close()
-        return said
+            if login.credentials.is_remembered:
+                keep.forget(self.profile)
 
     def _kind(self) -> str:
         return self._login.credentials.method
@@ -244,9 +242,6 @@ class Session(Outlook, Writes):
     def __repr__(self) -> str:
         how = self._open.credentials.method if self._open else "logged out"
         return f"<Session {self.profile.name!r} at {self.profile.base_url}, {how}>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")
 
 
 def _account(login: Login) -> str:

@@ -330,3 +330,16 @@ def test_a_closed_client_says_so():
     with pytest.raises(errors.NoCredentialsError, match="Log in again"):
         made.send("GET", "/x")
     assert service.seen == []
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [("/sensors/x\n", {}), ("http://[::1", {}), ("/x\ud800", {}), ("/x", {"name": "\ud800"}), ("/x?k=\ud800", {})],
+)
+def test_what_is_no_address_is_refused_and_nothing_is_sent(path, params):
+    """A line break, half an address, half a character: a QueryError with the path, and nothing of its query."""
+    made, service, _ = client(httpx.Response(200))
+    with pytest.raises(errors.QueryError, match="cannot be asked for") as caught:
+        made.send("GET", path, params=params)
+    assert "k=" not in str(caught.value)
+    assert not service.seen

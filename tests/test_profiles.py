@@ -3,7 +3,8 @@
 import pytest
 
 import immune_nb as im
-from immune_nb.profiles import KeyPlace, find_profile, is_loopback, load_profiles
+from immune_nb.addresses import KeyPlace, is_loopback
+from immune_nb.profiles import find_profile, load_profiles
 
 
 @pytest.fixture

@@ -332,3 +332,34 @@ def test_the_documented_columns_are_the_schemas(verb):
     table = re.findall(r"^ {12}(\w+) {2,}(\S+(?: UTC\])?)", getattr(Queries, verb).__doc__, re.MULTILINE)
     schema = getattr(schemas, verb.upper())
     assert table == [(column.name, column.dtype) for column in schema.columns]
+
+
+@pytest.mark.parametrize(
+    ("body", "rows", "copies"),
+    [
+        (r'{"data":[{"id":"b"},{"id":"a\ud800"}]}', 2, 0),
+        (r'[{"id":"a","m":"\ud800"},{"id":"a","m":"\ud800"}]', 1, 1),
+        (r'{"data":[{"id":"\ud800"},{"id":"\ud800"}]}', 1, 1),
+    ],
+)
+def test_half_a_character_in_an_answer_loses_nothing(body, rows, copies):
+    """F36: a lone surrogate in an id or a text is sorted, compared and told like any other."""
+    session = asking(lambda _: httpx.Response(200, content=body, headers={"content-type": "application/json"}))
+    for frame in (session.get("/things"), session.sensors(), session.alerts()):
+        assert (len(frame), receipt(frame)["duplicates"]) == (rows, copies)
+
+
+def test_an_answer_that_repeats_the_question_is_no_place_in_a_list():
+    """`from` is a date here, as it is a number of records elsewhere: it says nothing of what was skipped."""
+    page = {"from": "2024-01-01", "to": "2024-02-01", "total": 3, "data": [{"id": str(n)} for n in range(3)]}
+    frame = asking(lambda _: httpx.Response(200, json=page)).get("/events", **{"from": "2024-01-01"})
+    assert (len(frame), receipt(frame)["complete"]) == (3, True)
+
+
+def test_a_cursor_that_cannot_be_sent_is_said():
+    """Half a character as the place to go on from: the rows that came are held."""
+    page = r'{"data":[{"id":"a"}],"has_more":true,"next_cursor":"\ud800"}'
+    session = asking(lambda _: httpx.Response(200, content=page, headers={"content-type": "application/json"}))
+    with pytest.raises(im.ImmuneError) as caught:
+        session.get("/things")
+    assert isinstance(caught.value, im.IncompleteError | im.QueryError)

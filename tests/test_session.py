@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,10 @@ import httpx
 import pytest
 
 import immune_nb as im
+from immune_nb.auth import keep
 from immune_nb.auth.chain import Credentials, find_credentials
 from immune_nb.auth.secrets import Secret
+from immune_nb.auth.tokens import Token
 from immune_nb.connecting import connect
 from immune_nb.session import Session
 from immune_nb.sessions import Sessions, sessions_of
@@ -352,3 +355,22 @@ def test_a_login_that_is_refused_later_says_so():
             session.sensors()
         stands.append(session.status().standing)
     assert stands == ["not tried yet", "accepted", "no longer accepted: log in again", "accepted"]
+
+
+def test_a_logout_that_is_interrupted_forgets_all_the_same():
+    """The local part always happens: Ctrl-C while the server is asked to revoke leaves nothing on this machine."""
+    profile = im.Profile(
+        "lab", "http://127.0.0.1:9", token_url="http://127.0.0.1:9/t", revoke_url="http://127.0.0.1:9/r"
+    )
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    token = Token(Secret("a" * 20), time.time(), 3600.0, refresh=Secret("r" * 20))
+    who = Credentials("browser", token=token, client_id="me", sign_in="browser")
+    session = Session(profile, who, transport=httpx.MockTransport(interrupt))
+    session.remember()
+    assert not isinstance(keep.recall(profile), str)
+    with pytest.raises(KeyboardInterrupt):
+        session.logout()
+    assert isinstance(keep.recall(profile), str)

@@ -139,6 +139,7 @@ def test_a_clean_page_is_read_by_arrow(body):
         b'{"data":"[{}]"}',
         b'{"a":[{"x":1}],"b":[{"x":1},{"x":2}]}',
         b'{"unit":"mm/s","data":[{"unit":"C","x":1}]}',
+        b'{"device_id":100000000000000000000,"data":[{"x":1},{"x":2}]}',
         b'{"value":1,"unit":"mm/s"}',
         b'\xef\xbb\xbf{"data":[]}',
         '{"data":[{"x":"ü"}]}'.encode("utf-16"),

@@ -9,12 +9,13 @@ import httpx
 import pytest
 from test_wires import Server
 
+from immune_nb.addresses import KeyPlace
 from immune_nb.auth.schemes import ApiKey, Bearer
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, TokenKeeper
-from immune_nb.auth.transport import CredentialTransport, QuietTransport, origin_of, proxy_for
+from immune_nb.auth.transport import CredentialTransport, QuietTransport, proxy_for
+from immune_nb.auth.wires import origin_of
 from immune_nb.errors import BadReplyError, NoCredentialsError, UnreachableError
-from immune_nb.profiles import KeyPlace
 
 CANARY = "canary-5e1b70"
 HOME = "https://api.example/v1"

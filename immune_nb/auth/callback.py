@@ -19,10 +19,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from immune_nb.addresses import is_loopback
 from immune_nb.errors import ConfigError
-from immune_nb.profiles import is_loopback
 
-__all__ = ["Callback", "answer_in", "leads_here", "resolved"]
+__all__ = ["PORT", "Callback", "answer_in", "leads_here", "resolved"]
 
 HOST = "127.0.0.1"  # not "localhost", unless it is registered so: somebody else may hold [::1]
 BOTH = ("127.0.0.1", "::1")  # what "localhost" may mean to a browser

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 from urllib.parse import parse_qsl, quote_plus
 
 import httpx
@@ -16,12 +15,14 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
 from immune_nb.allowances import ahead
+from immune_nb.auth.claims import account_in
 from immune_nb.auth.echoes import without_echoes
-from immune_nb.auth.refusals import FORM_TYPE, check_reply, json_object, may_be_the_method, oauth_error
-from immune_nb.auth.secrets import Secret
-from immune_nb.auth.server import TIMEOUT, Server, find_server
-from immune_nb.auth.tokens import Token, account_in
-from immune_nb.auth.transport import QuietTransport, Transport, origin_of
+from immune_nb.auth.oauth_errors import FORM_TYPE, check_reply, json_object, may_be_the_method, oauth_error
+from immune_nb.auth.secrets import Secret, Unshared
+from immune_nb.auth.server import Server, find_server
+from immune_nb.auth.tokens import Token
+from immune_nb.auth.transport import TIMEOUT, QuietTransport, Transport, asking
+from immune_nb.auth.wires import origin_of
 from immune_nb.errors import ImmuneError, LoginRejectedError, ServiceError
 from immune_nb.profiles import Profile
 
@@ -36,7 +37,7 @@ FORM = {
 TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
 
 
-class OAuthClient:
+class OAuthClient(Unshared):
     """One client of one authorization server.
 
     Args:
@@ -137,7 +138,7 @@ class OAuthClient:
 
     def skew(self, reply: httpx.Response) -> float:
         """Seconds that the server's clock was ahead of ours when it answered; 0 when it does not say."""
-        return ahead(reply.headers.get("date", ""), self.clock()) or 0.0
+        return ahead(reply.headers, self.clock()) or 0.0
 
     def account_of(self, token: Token) -> str:
         """Whose token it is, from the server's userinfo endpoint (OpenID Connect Core 5.3); "" when it does not say.
@@ -149,7 +150,7 @@ class OAuthClient:
         if not asked or url is None or token_url is None or origin_of(url) != origin_of(token_url):
             return ""
         try:
-            reply = self._pool(url).handle_request(_userinfo(url, token))
+            reply = self._pool(url).handle_request(asking(url, f"Bearer {token.access.reveal()}"))
             claimed = json_object(reply, url) if reply.is_success else {}
         except ServiceError:
             return ""
@@ -183,9 +184,6 @@ class OAuthClient:
         url, headers, form = signer.prepare("POST", url, dict(FORM), form)
         return httpx.Request("POST", url, headers=headers, content=form, extensions={"timeout": TIMEOUT})
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")
-
 
 def _ways(profile: Profile, client_id: str, secret: Secret | None, offered: tuple[str, ...]) -> list[str]:
     """The ways to authenticate that may work, the likeliest first."""
@@ -203,11 +201,6 @@ def _form(grant_type: str, fields: Mapping[str, object]) -> str:
     plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in fields.items()}
     form: str = prepare_token_request(grant_type, **plain)
     return form
-
-
-def _userinfo(url: str, token: Token) -> httpx.Request:
-    headers = {"Authorization": f"Bearer {token.access.reveal()}", **{n: FORM[n] for n in ("Accept", "User-Agent")}}
-    return httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT})
 
 
 def _signer(client_id: str, secret: Secret | None, way: str, url: str) -> ClientAuth:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from immune_nb.addresses import check_url
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.refusals import check_reply, json_object, oauth_error
+from immune_nb.auth.oauth_errors import check_reply, json_object, oauth_error
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import BadReplyError, LoginRejectedError, ServiceError, UnreachableError
-from immune_nb.profiles import check_url
 
 __all__ = ["DeviceGrant"]
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Iterable
+import string
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from immune_nb.auth.answers import misfit, refusal, sealed
+from immune_nb.auth.claims import claims, misfit
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.refusals import is_over, json_object, oauth_error
+from immune_nb.auth.oauth_errors import is_over, json_object, oauth_error
 from immune_nb.auth.secrets import Secret, unframed
-from immune_nb.auth.tokens import Token, claims
+from immune_nb.auth.tokens import Token
 from immune_nb.errors import (
     ConfigError,
     LoginRejectedError,
@@ -28,9 +29,19 @@ from immune_nb.errors import (
     quoted,
 )
 
-__all__ = ["CodeGrant", "client_credentials", "refresh", "revoke"]
+__all__ = ["CodeGrant", "client_credentials", "refresh", "revoke", "sealed"]
 
 ABOUT_A_PERSON = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
+LATER = "Try again later."
+NOT_BY_A_PERSON = {  # RFC 6749 4.1.2.1, RFC 8707 2
+    "invalid_request": "Check redirect_uri and auth_params.",
+    "invalid_scope": "Check the scopes.",
+    "invalid_target": "Check the resources.",
+    "unauthorized_client": "Check the client: it must be registered for a browser sign-in.",
+    "unsupported_response_type": "Check the client: it must be registered for the authorization code.",
+    "server_error": LATER,
+    "temporarily_unavailable": LATER,
+}
 
 
 def client_credentials(client: OAuthClient, *, known: bool = False) -> Token:
@@ -121,6 +132,13 @@ def _revoke(client: OAuthClient, url: str, kind: str, secret: Secret) -> str:
     return f"revocation failed: status {reply.status_code}"
 
 
+def sealed(query: str | Secret) -> Secret:
+    """A query string as a secret; what no header could carry is percent-encoded, which means the same there."""
+    if isinstance(query, Secret):
+        return query
+    return Secret(quote(query, safe=string.punctuation) or "&", "answer")
+
+
 class CodeGrant:
     """The authorization code grant with PKCE (RFC 6749 4.1, RFC 7636), from the address to open to the token.
 
@@ -208,7 +226,15 @@ class CodeGrant:
         if (issuer is None and server.sends_issuer) or (issuer and server.issuer and issuer != server.issuer):
             raise LoginRejectedError("The answer of the login is not from the expected server.", hint="Try again.")
         if "error" in answer:
-            raise refusal(answer)
+            raise _declined(answer)
         with suppress(ConfigError):
             return Secret(answer.get("code", ""), "authorization code")
         raise LoginRejectedError("The answer of the login holds no code.", hint="Try again.")
+
+
+def _declined(answer: Mapping[str, str]) -> LoginRejectedError:
+    """The error for an answer that has one. Anybody may have made its address: the words are short, with no link."""
+    said = quoted(answer.get("error_description") or answer["error"], 120).rstrip(".")
+    if hint := NOT_BY_A_PERSON.get(answer["error"]):
+        return LoginRejectedError(f"The server refused the login: {said}.", hint=hint)
+    return LoginRejectedError(f"The login was declined: {said}.", hint="Try again.")

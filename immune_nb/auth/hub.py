@@ -15,9 +15,8 @@ import httpx
 
 from immune_nb.allowances import ahead
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.server import TIMEOUT
 from immune_nb.auth.tokens import Token
-from immune_nb.auth.transport import QuietTransport
+from immune_nb.auth.transport import QuietTransport, asking
 from immune_nb.errors import ConfigError, ServiceError
 from immune_nb.profiles import Profile
 
@@ -63,18 +62,13 @@ def _token(reply: httpx.Response, field: str) -> Token | str:
     if not isinstance(text, str) or not text:
         return f"auth_state has no {field!r}"
     now = time.time()
-    token = Token.found(Secret(text, "access token"), now, ahead(reply.headers.get("date", ""), now) or 0)
+    token = Token.found(Secret(text, "access token"), now, ahead(reply.headers, now) or 0)
     return replace(token, account=str(user.get("name") or token.account))
 
 
 def _ask(url: str, key: Secret) -> httpx.Response:
     quiet = QuietTransport(url)
     try:
-        return quiet.handle_request(_request(url, key))
+        return quiet.handle_request(asking(url, f"token {key.reveal()}"))
     finally:
         quiet.close()
-
-
-def _request(url: str, key: Secret) -> httpx.Request:
-    headers = {"Authorization": f"token {key.reveal()}", "Accept": "application/json", "User-Agent": "immune_nb"}
-    return httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT})

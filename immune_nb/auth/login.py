@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 from immune_nb.auth import grants, keep
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.schemes import ApiKey, Bearer, Scheme
+from immune_nb.auth.secrets import Unshared
 from immune_nb.auth.tokens import Obtain, Token, TokenKeeper
 from immune_nb.auth.transport import Transport
 from immune_nb.errors import ConfigError
@@ -20,7 +20,7 @@ __all__ = ["Login", "log_in"]
 
 
 @dataclass(frozen=True)
-class Login:
+class Login(Unshared):
     """One login, ready to sign.
 
     Args:
@@ -56,9 +56,6 @@ class Login:
             self.keeper.forget()
         if self.client:
             self.client.close()
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")
 
 
 def log_in(

@@ -48,4 +48,4 @@ def probe(url: str, transport: Transport | None = None, clock: Callable[[], floa
         return Probe(fault=str(error))
     finally:
         quiet.close()
-    return Probe(reply.status_code, ahead(reply.headers.get("date", ""), clock()))
+    return Probe(reply.status_code, ahead(reply.headers, clock()))

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NoReturn
 
 import httpx
 
-from immune_nb.auth.secrets import Secret
+from immune_nb.addresses import KeyPlace
+from immune_nb.auth.secrets import Secret, Unshared
 from immune_nb.auth.tokens import Token, TokenKeeper
 from immune_nb.challenges import read_challenge
-from immune_nb.profiles import KeyPlace
 
 __all__ = ["ApiKey", "Bearer", "Scheme"]
 
 Flow = Generator[httpx.Request, httpx.Response, None]
 
 
-class Scheme(httpx.Auth):
+class Scheme(Unshared, httpx.Auth):
     """A way to sign; this one does not."""
 
     def held(self) -> tuple[str, ...]:
@@ -45,9 +44,6 @@ class ApiKey(Scheme):
             request.headers[self._place.name] = text
         del text
         yield request
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")
 
 
 class Bearer(Scheme):
@@ -87,6 +83,3 @@ class Bearer(Scheme):
             return True
         silent = not response.content and "www-authenticate" not in response.headers
         return response.status_code == httpx.codes.FORBIDDEN and silent and token is not self._forbidden
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")

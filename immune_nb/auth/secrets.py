@@ -12,11 +12,20 @@ from typing import NoReturn, TypeVar
 
 from immune_nb.errors import ConfigError, ImmuneError
 
-__all__ = ["Secret", "unframed"]
+__all__ = ["Secret", "Unshared", "unframed"]
 
 _T = TypeVar("_T")
 
 PEM = "-----BEGIN "
+
+
+class Unshared:
+    """Holds a login, and so can be neither pickled nor copied."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("A login cannot be pickled or copied.")
 
 
 class Secret:

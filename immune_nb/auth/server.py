@@ -10,13 +10,13 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from immune_nb.auth.transport import QuietTransport, Transport
+from immune_nb.addresses import check_url
+from immune_nb.auth.transport import QuietTransport, Transport, asking
 from immune_nb.errors import BadReplyError, ConfigError, ImmuneError, UnreachableError, quoted
-from immune_nb.profiles import Profile, check_url
+from immune_nb.profiles import REGISTERED_AUTH, Profile
 
-__all__ = ["TIMEOUT", "Server", "find_server"]
+__all__ = ["Server", "find_server"]
 
-TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
 MAX_METADATA = 2**20  # bytes
 ENDPOINTS = {
     "token_url": "token_endpoint",
@@ -25,7 +25,6 @@ ENDPOINTS = {
     "revoke_url": "revocation_endpoint",
 }
 WELL_KNOWN = re.compile(r"/\.well-known/(?:oauth-authorization-server|openid-configuration)")
-WAYS = {"client_secret_basic": "basic", "client_secret_post": "body"}
 ANY_TENANT = "{tenantid}"  # in the issuer of Microsoft's metadata for several tenants at once
 
 
@@ -107,7 +106,9 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
         sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
         wants_pushed=metadata.get("require_pushed_authorization_requests") is True,
         takes_s256=not isinstance(challenges, list) or "S256" in challenges,
-        client_auth=tuple(way for name, way in WAYS.items() if name in ways) if isinstance(ways, list) else (),
+        client_auth=tuple(way for name, way in REGISTERED_AUTH.items() if name in ways)
+        if isinstance(ways, list)
+        else (),
         userinfo_url=_address(url, profile, metadata.get("userinfo_endpoint")),
     )
 
@@ -130,8 +131,7 @@ def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
     poor, others, failures = None, [], []
     for url in _well_known(issuer):
         # Straight to the transport: a redirect could lead to another issuer's.
-        headers = {"Accept": "application/json", "User-Agent": "immune_nb"}
-        reply = quiet.handle_request(httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT}))
+        reply = quiet.handle_request(asking(url))
         body = _document(reply)
         if body is None:
             failures.append(reply)

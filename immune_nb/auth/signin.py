@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from immune_nb.auth.answers import sealed
-from immune_nb.auth.callback import Callback, answer_in, leads_here, resolved
+from immune_nb.auth.callback import PORT, Callback, answer_in, leads_here, resolved
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.devices import DeviceGrant
-from immune_nb.auth.grants import CodeGrant
+from immune_nb.auth.grants import CodeGrant, sealed
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError, LoginRejectedError, QueryError
@@ -151,4 +150,4 @@ def _fixed(profile: Profile) -> str:
     """The registered redirect URI, which is needed where nothing listens."""
     if profile.redirect_uri is None:
         raise ConfigError(f"Profile {profile.name!r} has no redirect_uri.", hint="Set it as registered.")
-    return resolved(profile.redirect_uri).replace("{port}", ANY_PORT)
+    return resolved(profile.redirect_uri).replace(PORT, ANY_PORT)

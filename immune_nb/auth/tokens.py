@@ -6,19 +6,18 @@ number of waiting threads share one request to the token endpoint and adopt its 
 
 from __future__ import annotations
 
-import base64
 import copy
-import json
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
-from immune_nb.auth.secrets import Secret
+from immune_nb.auth.claims import account_in, claims
+from immune_nb.auth.secrets import Secret, Unshared
 from immune_nb.errors import (
     BadReplyError,
     ConfigError,
@@ -30,11 +29,10 @@ from immune_nb.errors import (
     quoted,
 )
 
-__all__ = ["Token", "TokenKeeper", "account_in", "claims"]
+__all__ = ["Token", "TokenKeeper"]
 
 LEEWAY_SECONDS = 60.0
 LEEWAY_SHARE = 0.1
-ACCOUNT_CLAIMS = ("email", "preferred_username", "upn", "name", "sub")
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Token:
 Obtain = Callable[[Token | None], Token]
 
 
-class TokenKeeper:
+class TokenKeeper(Unshared):
     """Holds the token of one login and renews it, once, for all who ask.
 
     Args:
@@ -224,9 +222,6 @@ class TokenKeeper:
                 self._token = outcome
         flight.set_result(outcome)
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A login cannot be pickled or copied.")
-
 
 def _lasting(token: Token, now: float) -> Token:
     """A token that is due as soon as it is had is used until it is refused: else each request would renew it."""
@@ -243,24 +238,6 @@ def _secret(reply: dict[str, Any], field: str) -> Secret:
     except ConfigError:
         pass
     raise fault
-
-
-def claims(text: object) -> dict[str, Any]:
-    """What a JWT claims (RFC 7519 4), unverified; nothing when it is none.
-
-    It came from the token endpoint over TLS, or from the user, and nothing is allowed because of it.
-    """
-    try:
-        payload = str(text).split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def account_in(claimed: Mapping[str, Any]) -> str:
-    """Whom claims name, as people know them: by address, by name, or else by number."""
-    return quoted(next(filter(None, (claimed.get(name) for name in ACCOUNT_CLAIMS)), ""), 120)
 
 
 def _scopes(value: object) -> tuple[str, ...]:

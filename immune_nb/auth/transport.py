@@ -15,21 +15,22 @@ import weakref
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import NoReturn
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from immune_nb.addresses import PORTS, is_loopback
 from immune_nb.auth.bodies import SECONDS, read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.schemes import Scheme
-from immune_nb.auth.wires import PORTS, Origin, Wire
+from immune_nb.auth.secrets import Unshared
+from immune_nb.auth.wires import Wire, origin_of
 from immune_nb.errors import BadReplyError, ImmuneError, ImmuneWarning, NoCredentialsError, UnreachableError, quoted
-from immune_nb.profiles import is_loopback
 
-__all__ = ["CredentialTransport", "QuietTransport", "Transport", "origin_of", "proxy_for"]
+__all__ = ["TIMEOUT", "CredentialTransport", "QuietTransport", "Transport", "asking", "proxy_for"]
 
+TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
 Transport = httpx.BaseTransport  # so that the floors above need not know the library
 
 
@@ -43,10 +44,11 @@ def proxy_for(url: str) -> str | None:
     return f"http://{named}" if named and "://" not in named else named
 
 
-def origin_of(url: httpx.URL | str) -> Origin:
-    """Scheme, host and port of a URL, the default port written out."""
-    url = httpx.URL(url)
-    return url.scheme, url.host.lower(), url.port or PORTS.get(url.scheme, 0)
+def asking(url: str, authorization: str = "") -> httpx.Request:
+    """A request for JSON at `url`. Pass it on, keep it in no variable: it may be signed."""
+    headers = {"Accept": "application/json", "User-Agent": "immune_nb"}
+    headers |= {"Authorization": authorization} if authorization else {}
+    return httpx.Request("GET", url, headers=headers, extensions={"timeout": TIMEOUT})
 
 
 class QuietTransport(httpx.BaseTransport):
@@ -97,11 +99,11 @@ class QuietTransport(httpx.BaseTransport):
             return _describe(error, request.url)
 
     def close(self) -> None:
-        """Close the pool."""
+        """Close the connections."""
         self._close()
 
 
-class CredentialTransport(httpx.BaseTransport):
+class CredentialTransport(Unshared, httpx.BaseTransport):
     """Signs requests for one origin, beneath the client; what comes back repeats no credential.
 
     Args:
@@ -115,10 +117,9 @@ class CredentialTransport(httpx.BaseTransport):
         self._origin = origin_of(url)
         self._inner = inner
 
-    def sign_with(self, auth: Scheme) -> Scheme:
-        """Sign in another way from now on; the way until now."""
-        former, self._auth = self._auth, auth
-        return former
+    def sign_with(self, auth: Scheme) -> None:
+        """Sign in another way from now on."""
+        self._auth = auth
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`, signed if it goes to the bound origin."""
@@ -141,9 +142,6 @@ class CredentialTransport(httpx.BaseTransport):
         """Close what sends, and let go of the credential."""
         self._auth = Scheme()
         self._inner.close()
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("A transport that holds a credential cannot be pickled or copied.")
 
 
 def _maker(url: str) -> Callable[[], httpx.BaseTransport]:

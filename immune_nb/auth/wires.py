@@ -16,12 +16,13 @@ import h11
 import httpcore
 import httpx
 
-__all__ = ["PORTS", "Origin", "Wire"]
+from immune_nb.addresses import PORTS, Origin, origin
+
+__all__ = ["Wire", "origin_of"]
 
 # Bytes to ask the network for at once. A page of 1,000 readings is about 160 kB; TLS gives a record at most.
 PIECES = {"http": 2**18, "https": 2**14}
 LONGEST_HEAD = 100 * 1024  # bytes
-PORTS = {"http": 80, "https": 443}
 FAULTS = (
     httpcore.NetworkError,
     httpcore.ProxyError,
@@ -29,7 +30,6 @@ FAULTS = (
     httpcore.ProtocolError,
     h11.ProtocolError,
 )
-Origin = tuple[str, str, int]
 
 
 class Wire(httpx.BaseTransport):
@@ -61,7 +61,7 @@ class Wire(httpx.BaseTransport):
         if url.scheme not in PORTS:
             raise httpx.UnsupportedProtocol(f"{url.scheme!r} is neither http nor https.")
         try:
-            line = self._to(_origin(url), request)
+            line = self._to(origin_of(url), request)
             line.ask(request)
             head = line.head()
         except BaseException as error:
@@ -82,7 +82,7 @@ class Wire(httpx.BaseTransport):
         """A new connection, through the proxy where there is one."""
         if not self._proxy:
             return self._encrypted(self._reached(origin, request), origin, request)
-        proxy = _origin(self._proxy)
+        proxy = origin_of(self._proxy)
         try:
             stream = self._encrypted(self._reached(proxy, request), proxy, request)
         except httpcore.ConnectError as error:
@@ -202,8 +202,10 @@ class _Body(httpx.SyncByteStream):
         self._line.end()
 
 
-def _origin(url: httpx.URL) -> Origin:
-    return url.scheme, url.raw_host.decode("ascii"), url.port or PORTS[url.scheme]
+def origin_of(url: httpx.URL | str) -> Origin:
+    """Scheme, host and port of a URL."""
+    url = httpx.URL(url)
+    return origin(url.scheme, url.raw_host.decode("ascii"), url.port)
 
 
 def _named(origin: Origin) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from immune_nb.errors import quoted
+from immune_nb.frames.names import RECORD_LISTS
 
 from .documents import Document, Node
 
 __all__ = ["Field", "field_of", "fields_of", "merged", "records_in"]
 
 DEEPEST, MOST = 6, 400  # levels of nesting, and fields in all; beyond them lie no columns a person would read
-LISTS = ("data", "items", "results", "value", "records", "features", "rows")  # where envelopes keep their records
 PYTHON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
@@ -61,13 +61,14 @@ def field_of(name: str, node: Node, document: Document, *, place: str = "", is_r
     node = document.resolved(node)
     schema = merged(_schema(node), document)
     items = merged(schema.get("items"), document)
-    given = items if schema.get("type") == "array" else schema
+    is_list = _is(schema, "array")
+    given = items if is_list else schema
     return Field(
         name=quoted(name, 100),
         type=_type(schema, document),
         place=place,
         words=_words(given) or _words(schema),
-        is_list=_is(schema, "array"),
+        is_list=is_list,
         is_required=is_required,
         default=schema.get("default"),
         example=_example(node, schema, document),
@@ -95,10 +96,11 @@ def records_in(schema: object, document: Document) -> tuple[Node, str]:
         return merged(answer.get("items"), document), ""
     properties = {name: merged(part, document) for name, part in _properties(answer).items()}
     lists = [name for name, part in properties.items() if _is(part, "array") and isinstance(part.get("items"), dict)]
-    for name in sorted(lists, key=lambda name: LISTS.index(name) if name in LISTS else len(LISTS)):
+    known = [name for name in RECORD_LISTS if name in lists]
+    for name in [*known, *(name for name in lists if name not in known)]:
         record = merged(properties[name]["items"], document)
         is_alone = len(lists) == 1 and len(properties) - 1 <= sum(_is_plain(p) for p in properties.values())
-        if _properties(record) and (name in LISTS or (is_alone and "id" not in properties)):
+        if _properties(record) and (name in known or (is_alone and "id" not in properties)):
             return record, name
     return answer, ""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urljoin, urlsplit
 
+from immune_nb.addresses import origin
+
 from .documents import Document, Node
 
 __all__ = ["Addresses"]
@@ -24,7 +26,7 @@ class Addresses:
     def __init__(self, document: Document, base_url: str) -> None:
         parts = urlsplit(base_url)
         self._document = document
-        self._origin = (parts.scheme, _host(base_url))
+        self._origin = origin(parts.scheme, parts.hostname, parts.port)
         self._home = f"{parts.scheme}://{parts.netloc}"
         self._base = parts.path.rstrip("/")
         self._url = document.url or base_url + "/"
@@ -70,19 +72,12 @@ class Addresses:
 
     def _on_our_origin(self, url: str) -> str | None:
         try:
-            whole = urljoin(self._url, url)
-            parts = urlsplit(whole)
-            same = (parts.scheme, _host(whole)) == self._origin
+            parts = urlsplit(urljoin(self._url, url))
+            same = origin(parts.scheme, parts.hostname, parts.port) == self._origin
         except ValueError:
             self._document.remark("a server's address is no URL")
             return None
         return parts.path.rstrip("/") if same else None
-
-
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{(parts.hostname or '').lower()}:{port}"
 
 
 def _filled(server: Node) -> str:

@@ -10,7 +10,7 @@ from immune_nb.errors import ImmuneError, quoted
 from immune_nb.fetch.client import Params
 from immune_nb.fetch.pages import Page, Step
 from immune_nb.fetch.paging import Trail, Turn
-from immune_nb.fetch.windows import EVER, Window, asked
+from immune_nb.fetch.windows import EVER, Window, asked, is_outside
 from immune_nb.frames.decode import Part, instants_of, part_of
 from immune_nb.frames.instants import Span
 from immune_nb.frames.meaning import without_zone
@@ -194,6 +194,11 @@ class Leaf(NamedTuple):
         if not listing.timed:
             return cls(sheet, part)
         return cls(sheet, part, instants := instants_of(part), Span.of(instants))
+
+    def is_astray(self, window: Window) -> bool:
+        """Whether its rows are not those of the window that was asked for."""
+        is_timed = self.instants is not None and bool(self.part.rows)
+        return is_timed and (self.span is None or is_outside(self.span, window))
 
 
 class Kept(NamedTuple):

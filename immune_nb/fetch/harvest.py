@@ -24,7 +24,7 @@ from immune_nb.fetch.pages import Page, again, fetch
 from immune_nb.fetch.paging import Turn, onward
 from immune_nb.fetch.piles import Pile
 from immune_nb.fetch.width import Width
-from immune_nb.fetch.windows import Window, cut, is_outside
+from immune_nb.fetch.windows import Window, cut
 from immune_nb.frames.decode import Part
 from immune_nb.frames.folder import ROWS, Folder
 from immune_nb.frames.schemas import ANY
@@ -45,7 +45,6 @@ class Harvest:
         client: What sends.
         listings: The lists, whose pages are of one kind.
         progress: Told now and then how far it has come, by the calling thread.
-        width: How many requests at once.
         folder: Where rows go as they come, when they are not to be kept in memory.
 
     Attributes:
@@ -58,14 +57,13 @@ class Harvest:
         listings: Sequence[Listing],
         *,
         progress: Progress | None = None,
-        width: Width | None = None,
         folder: Folder | None = None,
     ) -> None:
         self.crops = [Crop() for _ in listings]
         self._client = client
         self._listings = listings
         self._progress = progress
-        self._width = width or Width()
+        self._width = Width()
         self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
@@ -186,7 +184,7 @@ class Harvest:
         leaf = Leaf.of(page.sheet, listing, part)
         kept, done, windows = self._planned(errand, leaf, page, turn)
         is_short = turn.trail is None and kept.part.rows < errand.owes
-        if is_short or (errand.window != listing.within and self._is_astray(errand, leaf)):
+        if is_short or (errand.window != listing.within and leaf.is_astray(errand.window)):
             return self._without_windows(errand.of)
         with self._lock:
             if self._is_late(errand):
@@ -205,11 +203,6 @@ class Harvest:
             self._folder.write(errand.of, full, epoch)
         return more
 
-    def _is_astray(self, errand: Errand, leaf: Leaf) -> bool:
-        """Whether rows are not those of the window that was asked for."""
-        is_timed = bool(leaf.part.rows) and self._listings[errand.of].timed
-        return is_timed and (leaf.span is None or is_outside(leaf.span, errand.window))
-
     def _planned(self, errand: Errand, leaf: Leaf, page: Page, turn: Turn) -> tuple[Kept, list[Window], list[Errand]]:
         """What a page brings, the windows that are whole by it, and those that follow from it.
 
@@ -218,8 +211,7 @@ class Harvest:
         """
         listing, crop = self._listings[errand.of], self.crops[errand.of]
         fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
-        may_cut = turn.trail and leaf.span and not (fixed or self._is_astray(errand, leaf))
-        plan = cut(errand.window, leaf.span, page.total) if may_cut and leaf.span else None
+        plan = cut(errand.window, leaf.span, page.total) if leaf.span and turn.trail and not fixed else None
         if plan is None:
             is_over = turn.trail is None and turn.why == "end"
             return Kept.of(leaf, listing, errand.window), [errand.window] if is_over else [], []

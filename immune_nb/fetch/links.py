@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
+from immune_nb.addresses import origin
 from immune_nb.errors import quoted
 from immune_nb.fetch.signs import Signs
 from immune_nb.frames.names import NEXT_LINKS, PAGE_SIZES, POSITIONS, plain
@@ -29,7 +30,6 @@ __all__ = [
 PARAMETER = r"""\s*;\s*(?:[\w!#$&+\-.^`|~*]+\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)?"""
 LINK = re.compile(rf"<([^<>]*)>((?:{PARAMETER})*)\s*(?:,|$)")
 PAIR = re.compile(r"""([\w!#$&+\-.^`|~*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))""")
-DEFAULT_PORTS = {"http": 80, "https": 443}
 HREFS = ("href", "url", "uri", "link")
 Pairs = Sequence[tuple[str, str]]
 
@@ -85,20 +85,16 @@ def address(link: str, here: str) -> str:
         StrayLinkError: It leads elsewhere, or is no address.
     """
     try:
-        origin, url = urlsplit(here), urlsplit(urljoin(here, link.strip().replace(" ", "%20")))
-        there, ours = _origin(url), _origin(origin)
+        home, url = urlsplit(here), urlsplit(urljoin(here, link.strip().replace(" ", "%20")))
+        there, ours = (origin(one.scheme, one.hostname, one.port) for one in (url, home))
     except ValueError:
         raise StrayLinkError("a next link that cannot be read") from None
     if not url.geturl().isprintable() or "\\" in url.geturl():
         raise StrayLinkError("a next link that cannot be read")
-    if there != ours and not _is_downgrade(url, origin):
+    if there != ours and not _is_downgrade(url, home):
         raise StrayLinkError(f"the next page is said to be at {quoted(_host(url), 80)}, which is not this API's host")
-    path = _below(url.path, origin.path, link)  # and the origin's own netloc: no user name, no password, https
-    return url._replace(scheme=origin.scheme, netloc=origin.netloc, path=path, fragment="").geturl()
-
-
-def _origin(url: SplitResult) -> tuple[str, str, int | None]:
-    return url.scheme, url.hostname or "", url.port or DEFAULT_PORTS.get(url.scheme)
+    path = _below(url.path, home.path, link)  # and the origin's own netloc: no user name, no password, https
+    return url._replace(scheme=home.scheme, netloc=home.netloc, path=path, fragment="").geturl()
 
 
 def _host(url: SplitResult) -> str:

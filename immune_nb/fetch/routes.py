@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import httpx
 
+from immune_nb.addresses import Origin, origin
 from immune_nb.errors import QueryError, quoted
 
 __all__ = ["HEADERS", "Params", "origin_of", "outline", "url_of"]
@@ -30,8 +31,19 @@ def url_of(base: httpx.URL, path: str, params: Params | None, private_param: str
         private_param: A parameter that is the transport's, and is taken out of `path`.
 
     Raises:
-        QueryError: `path` leaves the origin.
+        QueryError: `path` leaves the origin, or cannot be sent.
     """
+    try:
+        return _url_of(base, path, params, private_param)
+    except (httpx.InvalidURL, UnicodeEncodeError):
+        where = quoted(path.partition("?")[0], 60)
+        fault = QueryError(
+            f"{where!r} cannot be asked for with that.", hint="Is there a line break, or half a character, in it?"
+        )
+    raise fault
+
+
+def _url_of(base: httpx.URL, path: str, params: Params | None, private_param: str) -> httpx.URL:
     if re.match(r"[a-z][a-z\d+.-]*://|//", path, re.IGNORECASE):
         url = base.join(path)
         if origin_of(url) != origin_of(base):
@@ -63,6 +75,6 @@ def outline(base_url: str, path: str, params: Params, private_param: str = "") -
     return str(url.copy_with(query=None)), url.params.multi_items()
 
 
-def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and port."""
-    return url.scheme, url.host, url.port
+    return origin(url.scheme, url.host, url.port)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import parse_qsl, urlencode
 
 from immune_nb.fetch.pages import Page, Step
@@ -70,10 +71,11 @@ class Stand:
     stated: Paging | None = None
     is_zero_based: bool = False
     longest: int = 0
-    given: dict[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "given", dict(self.start.pairs))
+    @cached_property
+    def given(self) -> dict[str, str]:
+        """The parameters of the question itself."""
+        return dict(self.start.pairs)
 
     @property
     def has_position(self) -> bool:

@@ -14,6 +14,7 @@ from immune_nb.fetch.crops import Crop, Listing
 from immune_nb.fetch.windows import Window
 from immune_nb.frames.decode import Part, instants_of
 from immune_nb.frames.instants import MISSING
+from immune_nb.frames.numbers import runs
 from immune_nb.frames.parquet import joined
 from immune_nb.frames.store import DAY, Shelf, Store, Stored, days_of
 from immune_nb.profiles import Profile, cache_folder
@@ -114,13 +115,7 @@ def shelf_of(profile: Profile, account: str, mark: str, *, refresh: bool) -> Cal
 
 def _runs(days: Sequence[int]) -> Iterator[Window]:
     """Days that follow each other, as one window each."""
-    first = last = None
-    for day in days:
-        if last is not None and first is not None and day != last + 1:
-            yield Window(first * DAY, (last + 1) * DAY)
-            first = day
-        first, last = (day if first is None else first), day
-    if first is not None and last is not None:
+    for first, last in runs(days):
         yield Window(first * DAY, (last + 1) * DAY)
 
 

@@ -118,7 +118,9 @@ def _is_number(value: object) -> bool:
 
 def _offsets(stand: Stand) -> Iterator[Option]:
     """The answer states how many records it skipped."""
-    said = stand.page.signs.first(OFFSETS, lambda value: str(value) in {"0", "1", *stand.given.values()})
+    said = stand.page.signs.first(
+        OFFSETS, lambda value: _is_number(value) and str(value) in {"0", "1", *stand.given.values()}
+    )
     if said is None or not goes_on(stand):
         return
     base = int(said.value)

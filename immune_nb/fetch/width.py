@@ -7,6 +7,7 @@ __all__ = ["Width"]
 BUSY = 1.0  # of a CPU: a process that uses more is waited for, as its threads take turns at the interpreter
 LEVELLED = 8  # answers over which that is levelled: a single one may meet any moment
 WAITING = 0.15  # of a CPU: a thread that uses less leaves time for others, however busy the process
+START, MOST = 8.0, 32.0
 LEAST_USEFUL = 2.0  # one is read while another is fetched
 
 
@@ -17,14 +18,10 @@ class Width:
     then they wait somewhere, and to halve on a refusal. Where they wait for this very process, which is busy, fewer
     at once are quicker than more.
 
-    Args:
-        start: How many at first.
-        most: How many at most.
     """
 
-    def __init__(self, start: int = 8, most: int = 32) -> None:
-        self._start = self._polite = self._useful = float(start)
-        self._most = float(most)
+    def __init__(self) -> None:
+        self._polite = self._useful = START
         self._quickest = float("inf")
         self._load = BUSY
 
@@ -46,12 +43,12 @@ class Width:
         is_quick, is_slow = seconds < 1.5 * self._quickest, seconds > 3 * self._quickest
         self._load += (load - self._load) / LEVELLED
         if self._load < BUSY or (is_quick and own < WAITING):
-            self._useful = min(self._most, self._useful + 1)
+            self._useful = min(MOST, self._useful + 1)
         elif is_slow:
             self._useful = max(LEAST_USEFUL, self._useful / 2)
         if refused:
             self._polite = max(1.0, self._polite / 2)
         elif is_quick:
-            self._polite = min(self._most, self._polite + 1)
+            self._polite = min(MOST, self._polite + 1)
         elif is_slow:
-            self._polite = max(min(self._polite, self._start), self._polite - 0.25)
+            self._polite = max(min(self._polite, START), self._polite - 0.25)

@@ -94,9 +94,9 @@ def cut(window: Window, span: Span, total: int | None) -> tuple[Window, list[Win
 
     Returns:
         The part that the page holds whole, and the windows still to be asked for; None when following the cursor is
-        as quick, or when the page shows no order to cut by.
+        as quick, or when the page shows no order to cut by, or rows that lie outside.
     """
-    if not span.order:
+    if not span.order or is_outside(span, window):
         return None
     if span.order > 0:
         done, rest = Window(window.start, span.last), Window(span.last, window.end)
@@ -134,17 +134,10 @@ def _shares(rest: Window, span: Span, pages: int) -> Iterator[Window]:
     start = rest.start if rest.start is not None else (rest.end or 0) - reach
     end = rest.end if rest.end is not None else start + reach
     edges = sorted({_even(start + (end - start) * number // count, start, end, count) for number in range(1, count)})
-    edges = [edge for edge in edges if start < edge < end]
-    inner: list[int | None] = [
-        start if rest.start is not None else None,
-        *edges,
-        end if rest.end is not None else None,
-    ]
-    if rest.start is None:
-        inner[1:1] = [start]
-    if rest.end is None:
-        inner[-1:-1] = [end]
-    for first, last in pairwise(inner):
+    open_start: list[int | None] = [None] if rest.start is None else []
+    open_end: list[int | None] = [None] if rest.end is None else []
+    inner = [start, *(edge for edge in edges if start < edge < end), end]
+    for first, last in pairwise([*open_start, *inner, *open_end]):
         yield Window(first, last)
 
 

@@ -145,9 +145,7 @@ def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
         if order is None and name in keys:
             columns[name] = keys.pop(name)
             continue
-        chunks = [part.columns.pop(path, None) for part in parts]
-        whole = [_nothing(part.rows) if c is None else c for part, c in zip(parts, chunks, strict=True)]
-        chunks.clear()
+        whole = [part.columns.pop(path, pa.nulls(part.rows)) for part in parts]
         column = known.get(path[0]) if len(path) == 1 else None
         columns[name] = _column(whole, column, order) if column else _found(whole, path[-1], order, is_text=is_text)
     index = pd.RangeIndex(sum(part.rows for part in parts))
@@ -240,8 +238,7 @@ def _for_pandas(values: Chunk) -> Any:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _extension(pd.StringDtype(), values)
     if pa.types.is_timestamp(kind):
-        ticks = values.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
-        return pd.Series(ticks.view(f"M8[{kind.unit}]"), copy=False).dt.tz_localize("UTC").array
+        return pd.Series(_ticks(values).view(f"M8[{kind.unit}]"), copy=False).dt.tz_localize("UTC").array
     if pa.types.is_floating(kind):
         return values.to_numpy(zero_copy_only=False)
     return _extension(pd.BooleanDtype() if pa.types.is_boolean(kind) else pd.Int64Dtype(), values)
@@ -256,12 +253,19 @@ def _order(keys: Mapping[str, Any]) -> Any:
     """The positions of the rows in the order of some columns; None when they are in it already."""
     if not keys or _is_rising(*keys.values()):
         return None
-    return pd.DataFrame(keys, copy=False).sort_values(list(keys), kind="stable").index.to_numpy()
+    told = {name: _sortable(key) for name, key in keys.items()}
+    return pd.DataFrame(told, copy=False).sort_values(list(told), kind="stable").index.to_numpy()
+
+
+def _sortable(key: Any) -> Any:
+    """A key as pandas can sort it: texts of which one is a lone surrogate as bytes, which have the same order."""
+    if not isinstance(key, pd.Series):
+        return key
+    return pd.Series([text if text is None else text.encode("utf-8", "surrogatepass") for text in key], dtype=object)
 
 
 def _key(parts: Sequence[Part], column: Column) -> Any:
-    chunks = [part.columns.get((column.name,)) for part in parts]
-    return _column([_nothing(p.rows) if c is None else c for p, c in zip(parts, chunks, strict=True)], column, None)
+    return _column([part.columns.get((column.name,), pa.nulls(part.rows)) for part in parts], column, None)
 
 
 def _is_rising(first: Any, *others: Any) -> bool:
@@ -275,7 +279,3 @@ def _is_rising(first: Any, *others: Any) -> bool:
         return False
     codes = others[0].codes
     return bool((codes >= 0).all() and ((steps > 0) | ((steps == 0) & (np.diff(codes) >= 0))).all())
-
-
-def _nothing(rows: int) -> pa.Array:
-    return pa.nulls(rows)

@@ -28,7 +28,9 @@ def copies(frame: pd.DataFrame, schema: Schema) -> Any:
         return suspects
     rows = frame.iloc[suspects]
     named = np.array([isinstance(key, str | int) and not isinstance(key, bool) for key in rows["id"]])
-    told = pd.DataFrame({name: [_told(value) for value in rows[name]] for name in rows}, index=rows.index)
+    told = pd.DataFrame(
+        {name: [_told(value) for value in rows[name]] for name in rows}, index=rows.index, dtype=object
+    )
     return suspects[told.duplicated().to_numpy() & named]
 
 
@@ -50,7 +52,7 @@ def _ticks(values: pd.Series[Any]) -> Any:
 
 def _same_id(frame: pd.DataFrame) -> Any:
     ids = frame["id"]
-    keys = ids.map(_told) if ids.dtype == object else ids
+    keys = pd.Series([_told(value) for value in ids], dtype=object) if ids.dtype == object else ids
     return keys.duplicated(keep=False).to_numpy()
 
 

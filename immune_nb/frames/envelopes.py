@@ -92,7 +92,7 @@ def find(body: Any, *, at: str = "", must: bool = True, named: str = "") -> Foun
         return _listed(body, About(), {})
     if not isinstance(body, dict):
         return Found([body], About("one value", is_list=False))
-    hit = seek(body, named, 0)
+    hit = seek(body, named)
     return _taken(body, hit) if hit else _from_object(body, named)
 
 
@@ -180,9 +180,11 @@ def _from_object(body: Node, named: str) -> Found:
     while (key := _only_object(node)) and plain(key) in (CONTAINERS | {plain(named)}):
         keys.append(key)
         node = node[key]
-    for form, read in (("tree", leaves), ("map", branches)):
-        if (rows := read(_without_paging(node), wrapped=bool(keys))) is not None:
-            return _formed(body, keys, rows, form)
+    content = _without_paging(node)
+    if (rows := leaves(content)) is not None:
+        return _formed(body, keys, rows, "tree")
+    if (rows := branches(content, wrapped=bool(keys))) is not None:
+        return _formed(body, keys, rows, "map")
     if key and (rows := branches(node[key], wrapped=True)) is not None:
         return _formed(body, [*keys, key], rows, "map")
     place = ".".join(quoted(key, 40) for key in keys)

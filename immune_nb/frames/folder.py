@@ -21,7 +21,7 @@ from immune_nb.frames.schemas import Schema
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Dataset", "Folder"]
+__all__ = ["ROWS", "Dataset", "Folder"]
 
 ROWS = 200_000  # per file, about
 JSON = {b"immune_nb": b"json"}
@@ -114,6 +114,8 @@ class Folder:
             for name, lost in whole.coerced.items():
                 self.coerced[name] = self.coerced.get(name, 0) + lost
         pq.write_table(_table(frame), path, compression="zstd")
+        if epoch != self.epoch(of):  # taken back while it was written
+            path.unlink(missing_ok=True)
 
     def twice(self, of: int) -> int:
         """How many rows of a list were left out because the very same one had come before."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
-__all__ = ["EPOCH_SCALES", "as_measured", "as_number", "epoch_unit"]
+__all__ = ["EPOCH_SCALES", "EXACT", "as_measured", "as_number", "epoch_unit", "runs"]
 
 EPOCH_SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 SINCE, UNTIL = 978_307_200, 4_102_444_800  # the years 2001 and 2100: what a plausible instant lies between
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 NO_NUMBER = frozenset({"nan", "inf", "-inf", "+inf"})
-EXACT = 2**53
+EXACT = 2**53  # whole numbers up to here are all float64s
 DIGITS = 17  # as many as a float can be told apart by
 
 
@@ -28,6 +29,13 @@ def epoch_unit(numbers: Iterable[float]) -> str | None:
         if unit is None or len(units) > 1:
             return None
     return units.pop() if units else None
+
+
+def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of numbers that follow each other, of rising ones."""
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        follow = [number for _, number in run]
+        yield follow[0], follow[-1]
 
 
 def as_number(text: str) -> float | int | None:

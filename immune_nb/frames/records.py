@@ -8,7 +8,7 @@ from typing import Any
 
 from immune_nb.frames.names import FAULTS, POINT_LISTS, WRAPPERS, plain
 from immune_nb.frames.numbers import as_measured
-from immune_nb.frames.series import Rows, is_instant, rows_of
+from immune_nb.frames.series import Rows, is_instant, objects, rows_of
 
 __all__ = ["LaidOut", "lists_as_objects", "spread", "unwrapped"]
 
@@ -130,12 +130,12 @@ def lists_as_objects(rows: Sequence[Sequence[Any]]) -> tuple[list[dict[str, Any]
     width = max(len(row) for row in rows)
     if names := _header(rows):
         sure = any(not isinstance(value, str) for value in rows[1])
-        return [_named(names, row) for row in rows[1:]], "rows under a header", sure
+        return objects(names, rows[1:]), "rows under a header", sure
     at = next((n for n in (0, 1) if width == 2 and all(len(r) == 2 and is_instant(r[n]) for r in rows)), None)  # noqa: PLR2004
     if at is not None:
         pairs = [{"timestamp": row[at], "value": as_measured(row[1 - at])} for row in rows]
         return pairs, "pairs", False
-    return [_named([f"column_{n}" for n in range(1, width + 1)], row) for row in rows], "rows without names", False
+    return objects([f"column_{n}" for n in range(1, width + 1)], rows), "rows without names", False
 
 
 def _header(rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -147,8 +147,3 @@ def _header(rows: Sequence[Sequence[Any]]) -> list[str]:
         isinstance(name, str) and name and as_measured(name) is name and not is_instant(name) for name in first
     )
     return list(first) if is_header and len(rows[1]) == len(first) else []
-
-
-def _named(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    more = [f"column_{number}" for number in range(len(names) + 1, len(row) + 1)]
-    return dict(zip([*names, *more], [*row, *[None] * (len(names) - len(row))], strict=True))

@@ -12,7 +12,7 @@ from functools import cached_property
 
 __all__ = ["ALERTS", "ANY", "OUTCOMES", "PREDICTIONS", "READINGS", "SENSORS", "Column", "Schema"]
 
-TIME, NUMBER, CATEGORY, TEXT, ANYTHING = "datetime64[us, UTC]", "float64", "category", "string", "object"
+TIME, NUMBER, CATEGORY, TEXT = "datetime64[us, UTC]", "float64", "category", "string"
 POSITION = "int64"
 
 

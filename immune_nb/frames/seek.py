@@ -34,24 +34,27 @@ class Hit(NamedTuple):
     left: tuple[str, ...] = ()
 
 
-def seek(node: Node, named: str, depth: int) -> Hit | None:
+def seek(node: Node, named: str, depth: int = 0) -> Hit | None:
     """The list or table of an object; the surest sign decides."""
     if table := table_of(node):
         return Hit((), table)
-    for look in (_by_name, _by_request, _by_descent, _by_elimination, _by_columns):
-        if hit := look(node, named, depth):
-            return hit
-    return None
+    return (
+        _by_name(node, named)
+        or _by_request(node, named)
+        or _by_descent(node, named, depth)
+        or _by_elimination(node)
+        or _by_columns(node)
+    )
 
 
-def _by_name(node: Node, named: str, _depth: int) -> Hit | None:
+def _by_name(node: Node, named: str) -> Hit | None:
     lists = {plain(key): key for key, value in reversed(list(node.items())) if isinstance(value, list)}
     names = [*RECORD_LISTS, *(name for name in lists if name in POINT_LISTS)]
     keys = [lists[name] for name in names if name in lists and _holds_records(node, lists[name])]
     if not keys:
         return None
-    asked = [key for key in keys if plain(key) == plain(named)]
-    return Hit(((asked or keys)[0],), node[(asked or keys)[0]], left=_other_lists(node, (asked or keys)[0]))
+    key = next((key for key in keys if plain(key) == plain(named)), keys[0])
+    return Hit((key,), node[key], left=_other_lists(node, key))
 
 
 def _holds_records(node: Node, key: str) -> bool:
@@ -67,18 +70,11 @@ def _is_all_paging(node: Node, *besides: str) -> bool:
     return all(is_of_paging(key) or plain(key) in LABELS for key in node if key not in besides)
 
 
-def _by_request(node: Node, named: str, _depth: int) -> Hit | None:
+def _by_request(node: Node, named: str) -> Hit | None:
     """The list that has the name of what was asked for."""
     wanted = plain(named)
-    for key, value in node.items():
-        if (
-            wanted
-            and plain(key) == wanted
-            and isinstance(value, list)
-            and all(isinstance(v, dict) for v in value[:1])
-        ):
-            return Hit((key,), value, left=_other_lists(node, key))
-    return None
+    key = next((key for key in _lists(node) if wanted and plain(key) == wanted), None)
+    return None if key is None else Hit((key,), node[key], left=_other_lists(node, key))
 
 
 def _by_descent(node: Node, named: str, depth: int) -> Hit | None:
@@ -95,7 +91,7 @@ def _by_descent(node: Node, named: str, depth: int) -> Hit | None:
     return None
 
 
-def _by_elimination(node: Node, _named: str, _depth: int) -> Hit | None:
+def _by_elimination(node: Node) -> Hit | None:
     """The only list of objects, in an object that is none of them itself; of values, where all else is paging."""
     lists = [key for key in _lists(node) if plain(key) not in ASIDES]
     values = [key for key, value in node.items() if isinstance(value, list) and plain(key) not in ASIDES]
@@ -121,7 +117,7 @@ def _other_lists(node: Node, taken: str) -> tuple[str, ...]:
     return tuple(key for key in _lists(node) if key != taken and node[key] and not is_of_paging(key))
 
 
-def _by_columns(node: Node, _named: str, _depth: int) -> Hit | None:
+def _by_columns(node: Node) -> Hit | None:
     """A table under a name of its own, as ``hourly``; of several the longest."""
     tables = {key: table for key, value in node.items() if isinstance(value, dict) and (table := table_of(value))}
     if not tables:

@@ -24,7 +24,17 @@ from immune_nb.frames.names import (
 )
 from immune_nb.frames.numbers import as_measured, epoch_unit
 
-__all__ = ["Rows", "is_instant", "is_point", "keyed_by_time", "rows_of", "table_of", "units_in"]
+__all__ = [
+    "Rows",
+    "is_instant",
+    "is_timed",
+    "keyed_by_time",
+    "objects",
+    "rows_by_time",
+    "rows_of",
+    "table_of",
+    "units_in",
+]
 
 ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d.*)?)?$", re.ASCII)
 NAME_KEYS = ("name", "columnname", "id", "key", "field", "label", "title", "text")
@@ -70,17 +80,24 @@ def is_instant(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and epoch_unit([value]) is not None
 
 
-def is_point(record: Any) -> bool:
+def is_timed(record: Any) -> bool:
+    """Whether a value is an object that says when."""
+    return isinstance(record, dict) and any(is_time_name(n) and is_instant(v) for n, v in record.items())
+
+
+def _is_point(record: Any) -> bool:
     """Whether an object says what was measured when."""
-    if not isinstance(record, dict):
-        return False
-    timed = any(is_time_name(name) and is_instant(value) for name, value in record.items())
-    return timed and any(is_value_name(name) or type(value) in (int, float) for name, value in record.items())
+    return is_timed(record) and any(is_value_name(n) or type(v) in (int, float) for n, v in record.items())
 
 
 def keyed_by_time(node: Node) -> bool:
     """Whether every key is an instant."""
     return bool(node) and all(is_instant(key) for key in node)
+
+
+def rows_by_time(node: Node) -> list[dict[str, Any]]:
+    """The rows of a map from instants to values or objects."""
+    return [{"timestamp": at, **(v if isinstance(v, dict) else {"value": v})} for at, v in node.items()]
 
 
 def units_in(specs: Any) -> dict[str, str]:
@@ -120,7 +137,7 @@ def _table(node: Node) -> Rows | None:
                 continue
             if names and all(names) and all(isinstance(row, list) for row in rows):
                 units = units_in(specs) | _listed_units(node, names)
-                return Rows(_objects(names, rows), f"{head} + {body}", _without(node, head, body), units)
+                return Rows(objects(names, rows), f"{head} + {body}", _without(node, head, body), units)
     return None
 
 
@@ -135,7 +152,7 @@ def _listed_units(node: Node, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _objects(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+def objects(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
     """Lists as objects; a name that repeats and a value without a name get one of their own."""
     unique: dict[str, None] = {}
     for name in names:
@@ -167,9 +184,7 @@ def _columns(node: Node) -> Rows | None:
             columns |= {(f"{name}.{n}" if n in columns else n): v for n, v in inner.items()}
     if not any(_has_numbers(v) for n, v in columns.items() if n != axis):
         return None
-    return Rows(
-        _objects(list(columns), list(zip(*columns.values(), strict=True))), "columns", _without(node, *taken), units
-    )
+    return Rows(_turned(columns), "columns", _without(node, *taken), units)
 
 
 def _all_columns(node: Node) -> Rows | None:
@@ -234,14 +249,13 @@ def _mapped(node: Node) -> Rows | None:
     """A map from instants to values or objects."""
     for name, value in node.items():
         if plain(name) in POINT_LISTS and isinstance(value, dict) and keyed_by_time(value):
-            rows = [{"timestamp": at, **(v if isinstance(v, dict) else {"value": v})} for at, v in value.items()]
-            return Rows(rows, f"{name} (by time)", _without(node, name))
+            return Rows(rows_by_time(value), f"{name} (by time)", _without(node, name))
     return None
 
 
 def _points(node: Node) -> Rows | None:
     """The one list of points."""
-    lists = [n for n, v in node.items() if plain(n) in POINT_LISTS and isinstance(v, list) and v and is_point(v[0])]
+    lists = [n for n, v in node.items() if plain(n) in POINT_LISTS and isinstance(v, list) and v and _is_point(v[0])]
     if len(lists) != 1 or not all(isinstance(point, dict) for point in node[lists[0]]):
         return None
     return Rows(node[lists[0]], f"{lists[0]}[]", _without(node, lists[0]))

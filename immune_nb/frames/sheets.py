@@ -21,11 +21,11 @@ import pyarrow.json as arrow_json
 from immune_nb.frames.bodies import decoded, table_rows
 from immune_nb.frames.envelopes import About, Found, find
 from immune_nb.frames.flat import ALL_BUT_BRACKETS, flat_lists, is_utf8
+from immune_nb.frames.numbers import EXACT
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
 
-__all__ = ["EXACT_IN_FLOAT", "POOL", "Reader", "Sheet"]
+__all__ = ["POOL", "Reader", "Sheet"]
 
-EXACT_IN_FLOAT = 2**53
 LIST = "records"  # what the list is called in the document that Arrow reads
 MARK = "\ue000 and so on"  # stands for all records but the first
 POOL = pa.system_memory_pool()  # for what is read: Arrow's own keeps what is freed, half as much again
@@ -189,7 +189,10 @@ class Reader:
         columns = self._columns(records, named)
         if columns is None or found.labels.keys() & columns.keys():
             return None
-        labels = {name: pa.repeat(value, len(records)) for name, value in found.labels.items()}
+        try:
+            labels = {name: pa.repeat(value, len(records)) for name, value in found.labels.items()}
+        except OverflowError:  # a whole number of more than 64 bits
+            return None
         is_text = [column.type == pa.string() for name, column in labels.items() if name in self._pinned]
         if not all(is_text) or not all(map(_is_sure_column, labels.values())):
             return None
@@ -212,9 +215,10 @@ class Reader:
 
     def _like_the_last(self, head: bytes, tail: bytes) -> Found | None:
         """The same place as on the page before, where the page has the same plain fields around its list."""
-        if self._last is None or self._last[0] != head:
+        last = self._last  # once: another thread may set it
+        if last is None or last[0] != head:
             return None
-        fields, found = json.loads(b"%s[]%s" % (head, tail)), self._last[1]
+        fields, found = json.loads(b"%s[]%s" % (head, tail)), last[1]
         if isinstance(fields, list):
             return found
         fields.pop(found.key)
@@ -280,4 +284,4 @@ def _is_sure_column(column: pa.Array) -> bool:
     if not pa.types.is_floating(column.type):
         return _is_sure(column.type)
     values = column.drop_null().to_numpy()
-    return not len(values) or bool(max(-values.min(), values.max()) < EXACT_IN_FLOAT)  # which no NaN is
+    return not len(values) or bool(max(-values.min(), values.max()) < EXACT)  # which no NaN is

@@ -123,7 +123,9 @@ class Shelf:
 
     def drop(self) -> None:
         """Forget every day."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.exists():
+            with filelock.FileLock(self._folder.parent / ".lock"):
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _file(self, day: int) -> Path:
         return self._folder / f"{(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)):%Y-%m-%d}.parquet"

@@ -19,6 +19,7 @@ import pandas as pd
 
 from immune_nb.errors import QueryError, quoted
 from immune_nb.frames.instants import to_api
+from immune_nb.frames.numbers import runs
 from immune_nb.frames.schemas import OUTCOMES
 
 __all__ = ["FIELDS", "Submission", "ids_of", "outcome_frame", "submission_of"]
@@ -230,11 +231,5 @@ def _refusal(faults: Mapping[str, list[int]], count: int) -> QueryError:
 
 def _rows(numbers: Sequence[int]) -> str:
     """Row numbers as a person would list them: ``rows 1, 4–9``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1][-1] = number
-        else:
-            runs.append([number, number])
-    parts = [f"{first}" if first == last else f"{first}–{last}" for first, last in runs]
+    parts = [f"{first}" if first == last else f"{first}–{last}" for first, last in runs(numbers)]
     return f"{'row' if len(numbers) == 1 else 'rows'} {', '.join(parts)}"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from immune_nb.frames.names import CONTAINERS, is_time_name, is_value_name, plain
-from immune_nb.frames.series import is_instant, keyed_by_time
+from immune_nb.frames.names import CONTAINERS, is_value_name, plain
+from immune_nb.frames.series import is_timed, keyed_by_time, rows_by_time
 
 __all__ = ["branches", "leaves"]
 
@@ -23,7 +23,7 @@ class _NoTreeError(Exception):
     """A branch ends in something else than a measurement."""
 
 
-def leaves(root: Node, *, wrapped: bool = False) -> list[dict[str, Any]] | None:  # noqa: ARG001 - one form for both
+def leaves(root: Node) -> list[dict[str, Any]] | None:
     """The leaves of a tree, each with the keys on the way to it; None where it is no such tree.
 
     A leaf carries a value and an instant. One key on the way becomes ``id``; more become ``level_1``, ``level_2`` and
@@ -51,7 +51,7 @@ def branches(node: Node, *, wrapped: bool = False) -> list[dict[str, Any]] | Non
         wrapped: Whether it stands in an envelope, so that a single entry is one of a map as well.
     """
     if keyed_by_time(node):
-        return [{"timestamp": at, **(v if isinstance(v, dict) else {"value": v})} for at, v in node.items()]
+        return rows_by_time(node)
     if len(node) < 2 - wrapped or not all(isinstance(value, dict) and value for value in node.values()):
         return None
     fields = [set(value) for value in islice(node.values(), SAMPLE)]
@@ -72,10 +72,7 @@ def _levels(path: Sequence[str]) -> dict[str, str]:
 
 
 def _is_leaf(node: Any) -> bool:
-    if not isinstance(node, dict):
-        return False
-    timed = any(is_time_name(name) and is_instant(value) for name, value in node.items())
-    return timed and any(is_value_name(name) and not isinstance(value, dict) for name, value in node.items())
+    return is_timed(node) and any(is_value_name(name) and not isinstance(value, dict) for name, value in node.items())
 
 
 def _leaves(node: Any, path: tuple[str, ...], labels: Node) -> Iterator[Leaf]:

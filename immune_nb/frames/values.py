@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from immune_nb.frames.meaning import meant
+from immune_nb.frames.numbers import EXACT
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column
-from immune_nb.frames.sheets import EXACT_IN_FLOAT, POOL
+from immune_nb.frames.sheets import POOL
 
 __all__ = ["Chunk", "inferred", "pinned", "text_array"]
 
@@ -75,7 +76,7 @@ def _pinned_values(values: list[Any], column: Column) -> tuple[Chunk, int]:
             return text_array(map(_as_text, values)), 0
         case "float64":
             numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("float64")
-            rounded = sum(type(v) is int and abs(v) > EXACT_IN_FLOAT and int(float(v)) != v for v in values)
+            rounded = sum(type(v) is int and abs(v) > EXACT and int(float(v)) != v for v in values)
             return pa.array(numbers, from_pandas=True), _present(values) - int(numbers.notna().sum()) + rounded
     return _times(values)
 
@@ -172,10 +173,10 @@ def _narrowed(values: list[Any]) -> Chunk:
 
 
 def _is_exact(number: int | float) -> bool:  # noqa: PYI041 - the difference is the point
-    return isinstance(number, float) or abs(number) <= EXACT_IN_FLOAT
+    return isinstance(number, float) or abs(number) <= EXACT
 
 
 def _whole(value: Any) -> Any:
     """JSON does not tell 1.0 from 1; beside values of other kinds a whole number is an integer."""
-    is_whole = type(value) is float and value.is_integer() and abs(value) < EXACT_IN_FLOAT
+    is_whole = type(value) is float and value.is_integer() and abs(value) < EXACT
     return int(value) if is_whole else value

@@ -15,7 +15,7 @@ from gauntlet.canaries import below, frame_values, leaked, rich_text
 from servers.scripted import Answer, Scripted, error, html, reply, scripted, token
 
 import immune_nb as im
-from immune_nb.auth.answers import sealed
+from immune_nb.auth.grants import sealed
 from immune_nb.pending import PendingLogin
 
 CODE, ACCESS = "c0de-Zk81mQ0xTr7Lb2Yw", "acce55-Zk81mQ0xTr7Lb2Yw"
@@ -102,7 +102,7 @@ def test_an_expiry_is_by_the_servers_clock(there, skew):
 
 def test_googles_issuer_may_lack_its_scheme(there):
     """As Google documents; the metadata have it with one."""
-    from immune_nb.auth.answers import misfit
+    from immune_nb.auth.claims import misfit
 
     google = {"issuer": "https://accounts.google.com", "client_id": "me", "nonce": "", "now": 0.0}
     assert misfit({"iss": "accounts.google.com"}, **google) == ""
