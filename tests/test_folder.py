@@ -1,6 +1,7 @@
 """Any amount into a folder: the same rows as the frame, in files anybody reads."""
 
 import json
+import shutil
 
 import duckdb
 import httpx
@@ -130,3 +131,17 @@ def test_several_readings_of_an_instant_are_several_rows():
     assert wide["b"].fillna(0).tolist() == [3, 0]
     assert wide[""].fillna(0).tolist() == [4, 0]
     assert widen(decode([], READINGS)[0]).columns.tolist() == ["timestamp"]
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    """At once, where it cannot be made; and where it is taken away while rows come, instead of a bare OSError."""
+    with pytest.raises(im.QueryError, match="'/dev/null/out' cannot be written"):
+        plant().session().readings(**RANGE, to="/dev/null/out")
+
+    class Removing(Plant):
+        def __call__(self, request):
+            shutil.rmtree(tmp_path / "out", ignore_errors=True)
+            return super().__call__(request)
+
+    with pytest.raises(im.QueryError, match="out' cannot be written"):
+        Removing([BEGIN + n * 600 * SECOND for n in range(1440)]).session().readings(**RANGE, to=tmp_path / "out")

@@ -370,3 +370,12 @@ def test_a_plan_of_a_query_to_a_folder_makes_none(tmp_path):
     one = session(server, Clock())
     assert one.plan("readings", "s0", last="1d", to=tmp_path / "out", progress=print).requests
     assert (server.asked, list(tmp_path.glob("out"))) == ([], [])
+
+
+def test_where_nothing_can_be_kept_the_rows_come_all_the_same(monkeypatch):
+    """A folder that cannot be written costs a warning, not what was fetched."""
+    monkeypatch.setenv("IMMUNE_NB_CACHE", "/dev/null/kept")
+    server, ask = plant(), {"start": iso(BEGIN), "end": iso(BEGIN + 9 * DAY), "cache": True}
+    with pytest.warns(im.ImmuneWarning, match="Not all that came could be kept: .*/dev/null"):
+        frame = session(server, Clock()).readings(**ask)
+    assert sorted(frame["id"]) == server.truth(BEGIN, BEGIN + 9 * DAY)

@@ -7,9 +7,11 @@ question, an hour later, finds it.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from immune_nb.errors import ImmuneWarning
 from immune_nb.fetch.crops import Crop, Listing
 from immune_nb.fetch.windows import Window
 from immune_nb.frames.decode import Part, instants_of
@@ -66,22 +68,17 @@ class Stock:
         return [replace(crop, parts=self._within(crop.parts)) for crop in (Crop(parts=parts, awaited=0), *fetched)]
 
     def keep(self, fetched: Sequence[Crop], now: float) -> int:
-        """Keep the days that came whole, and say how many."""
-        if self.shelf is None:
-            return 0
+        """Keep the days that came whole, and say how many; where they cannot be kept, the query is none the worse."""
         kept = 0
-        for listing, crop in zip(self.missing[: self.whole], fetched, strict=False):
-            if any((instants_of(part) == MISSING).any() for part in crop.parts.values()):
-                continue  # a row without an instant is of no day, and must not get lost
-            days = list(_covered(listing.within, crop))
-            by_day: dict[int, list[Part]] = {day: [] for day in days}
-            for part in crop.ordered():
-                for day, rows in days_of(part):
-                    if day in by_day:
-                        by_day[day].append(rows)
-            for day, parts in by_day.items():
-                self.shelf.put(day, joined(parts), now)
-            kept += len(by_day)
+        if self.shelf is None:
+            return kept
+        try:
+            for listing, crop in zip(self.missing[: self.whole], fetched, strict=False):
+                for day, part in _whole_days(listing, crop):
+                    self.shelf.put(day, part, now)
+                    kept += 1
+        except OSError as error:
+            warnings.warn(f"Not all that came could be kept: {error}.", ImmuneWarning, stacklevel=4)
         return kept
 
     def _within(self, parts: Mapping[tuple[float, int], Part]) -> dict[tuple[float, int], Part]:
@@ -117,6 +114,18 @@ def _runs(days: Sequence[int]) -> Iterator[Window]:
     """Days that follow each other, as one window each."""
     for first, last in runs(days):
         yield Window(first * DAY, (last + 1) * DAY)
+
+
+def _whole_days(listing: Listing, crop: Crop) -> Iterator[tuple[int, Part]]:
+    """The days that came whole, with their rows."""
+    if any((instants_of(part) == MISSING).any() for part in crop.parts.values()):
+        return  # a row without an instant is of no day, and must not get lost
+    by_day: dict[int, list[Part]] = {day: [] for day in _covered(listing.within, crop)}
+    for part in crop.ordered():
+        for day, rows in days_of(part):
+            if day in by_day:
+                by_day[day].append(rows)
+    yield from ((day, joined(parts)) for day, parts in by_day.items())
 
 
 def _covered(within: Window, crop: Crop) -> Iterator[int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,14 +81,15 @@ class Folder:
         coerced: By column, values that did not fit its dtype.
 
     Raises:
-        QueryError: There is something in it.
+        QueryError: There is something in it, or it cannot be written.
     """
 
     def __init__(self, path: str | Path, schema: Schema) -> None:
         self.path = Path(path)
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise QueryError(f"{str(self.path)!r} is not an empty folder.", hint="Name a new one.")
-        self.path.mkdir(parents=True, exist_ok=True)
+        with _written(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
         self.coerced: dict[str, int] = {}
         self._schema = schema
         self._lock = threading.Lock()
@@ -113,7 +115,8 @@ class Folder:
             self._twice[of] = self._twice.get(of, 0) + len(again)
             for name, lost in whole.coerced.items():
                 self.coerced[name] = self.coerced.get(name, 0) + lost
-        pq.write_table(_table(frame), path, compression="zstd")
+        with _written(self.path):
+            pq.write_table(_table(frame), path, compression="zstd")
         if epoch != self.epoch(of):  # taken back while it was written
             path.unlink(missing_ok=True)
 
@@ -132,10 +135,21 @@ class Folder:
     def close(self, receipt: dict[str, Any]) -> Dataset:
         """Make the files agree on their columns, and give the handle."""
         files = tuple(sorted(path for paths in self._files.values() for path in paths))
-        for name in _disputed(files):
-            _rewrite(files, name)
-        (self.path / "_receipt.json").write_text(json.dumps(receipt, indent=2))
+        with _written(self.path):
+            for name in _disputed(files):
+                _rewrite(files, name)
+            (self.path / "_receipt.json").write_text(json.dumps(receipt, indent=2))
         return Dataset(self.path, files, receipt)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """A folder that cannot be written is another than the question should name."""
+    try:
+        yield
+    except OSError as error:
+        fault = f"{str(path)!r} cannot be written ({error.strerror or error})."
+        raise QueryError(fault, hint="What had come is not whole; name another folder.") from error
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:

@@ -122,7 +122,11 @@ class Shelf:
             write_part(part, self._file(day), {"fetched_at": fetched_at})
 
     def drop(self) -> None:
-        """Forget every day."""
+        """Forget every day.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
         if self._folder.exists():
             with filelock.FileLock(self._folder.parent / ".lock"):
                 shutil.rmtree(self._folder, ignore_errors=True)
