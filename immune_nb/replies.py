@@ -18,12 +18,16 @@ from immune_nb.fetch.client import Reply
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["frame_of", "sealed", "status_line"]
+__all__ = ["SECRET_NAMES", "frame_of", "sealed", "status_line"]
 
-SECRET_NAME = re.compile(
-    r"(?:secret|password|passphrase|token|(?:api|private|signing|signature|access|webhook|client|secret)[_-]?key)$",
-    re.IGNORECASE,
-)
+SECRET_NAMES = r"""(?:[\w.-]*?(?:
+      (?:secret|passw(?:or)?d|passphrase|passcode|pwd)s?
+    | (?:api|access|account|auth|client|encryption|hmac|license|master|private|secret|service|shared|signature
+        |signing|subscription|webhook)[_-]?keys?
+    | (?:access|api|auth|bearer|bot|client|deploy|device|id|personal|private|push|refresh|sas|security|session)
+        [_-]?tokens?
+    ))"""  # noqa: S105 - what a field is called that holds one; for `re.VERBOSE`, whatever the case
+SECRET_NAME = re.compile(rf"{SECRET_NAMES}|[\w.-]*token|hmac", re.IGNORECASE | re.VERBOSE)
 SECRET_VALUE = re.compile(r"whsec_\S{8,}")
 
 
@@ -83,10 +87,11 @@ def status_line(reply: Reply) -> str:
 
 
 def _sealed(tree: Any, name: str) -> Any:
+    is_named = SECRET_NAME.fullmatch(name)
     if isinstance(tree, dict):
-        return {key: _sealed(value, str(key)) for key, value in tree.items()}
+        return {key: _sealed(value, name if is_named else str(key)) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_sealed(value, name) for value in tree]
-    if isinstance(tree, str) and tree.strip() and (SECRET_NAME.search(name) or SECRET_VALUE.match(tree)):
+    if isinstance(tree, str) and tree.strip() and (is_named or SECRET_VALUE.match(tree)):
         return Secret.sealed(tree, name if name.strip() and name.isascii() and name.isprintable() else "secret")
     return tree

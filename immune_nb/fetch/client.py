@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +53,14 @@ class Reply:
 
     @property
     def data(self) -> Any:
-        """The body: decoded JSON, else text; None when there is none."""
+        """The body: decoded JSON, whether or not it is called so, else text; None when there is none."""
         if not self.content.strip():
             return None
-        return self.json() if "json" in self.headers.get("content-type", "") else self.text()
+        if "json" in self.headers.get("content-type", ""):
+            return self.json()
+        with suppress(BadReplyError):
+            return self.json() if self._begins_as_json else self.text()
+        return self.text()
 
     def json(self) -> Any:
         """The body as JSON, whatever type it declares.

@@ -11,20 +11,23 @@ import re
 
 from IPython.core.error import UsageError
 
+from immune_nb.replies import SECRET_NAMES
+
 from .subcommands import command_named
 
 __all__ = ["carries_secret", "refuse_secrets"]
 
-NAME = r"""(?:(?:api|client|access|refresh|id|auth|bearer|private|secret)[-_]?)?(?:key|token|secret|password)
-    |passw(?:or)?d|pwd|passphrase|authorization|bearer|credentials?"""
+NAME = rf"{SECRET_NAMES}|key|token|authorization|bearer|credentials?|sig"
 NAMED = re.compile(
-    rf"""(?:(?<=\s)|^|(?<=["'?&{{,;]))(?:--?(?:{NAME})(?![-\w])|(?:{NAME})["']?\s*[=:])""", re.IGNORECASE | re.VERBOSE
+    rf"""(?:(?<=\s)|^|(?<=["'?&{{,;]))
+        (?:[-–—]{{1,2}}(?:{NAME}|k|pass|auth|code)(?![-\w]) | (?:{NAME})["']?\s*[=:])""",
+    re.IGNORECASE | re.VERBOSE,
 )
 SHAPED = re.compile(
     r"""
       \b(?:bearer|apikey|basic)\s+\S{8,}    # a header's value
     | \beyJ[\w-]{6,}\.[\w-]{4,}             # a JSON web token
-    | \b(?:sk|pk|rk|im[ks]|gh[opsu]|xox[abp])[-_]\w{12,}
+    | \b(?:sk|pk|rk|im[ks]|gh[opsu]|xox[abp]|whsec)[-_]\w{12,}
     | ://[^/\s@]+:[^/\s@]+@                 # a password in an address
     """,
     re.IGNORECASE | re.VERBOSE,
