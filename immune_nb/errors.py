@@ -145,10 +145,11 @@ class BadReplyError(ServiceError):
     """The answer is not what the API promises: not JSON, cut short, or from elsewhere.
 
     Attributes:
-        cut_short: Whether it began well and broke off, so that asking again may help.
+        cut_short: Whether it began well and broke off, or is another thing, so that asking again may help.
+        is_no_page: Whether it is whole, and no page of the list that was asked for.
     """
 
-    cut_short = False
+    cut_short = is_no_page = False
 
 
 class IncompleteError(ServiceError):

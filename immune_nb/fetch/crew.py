@@ -25,6 +25,7 @@ from immune_nb.fetch.width import Width
 __all__ = ["Crew"]
 
 Errand = TypeVar("Errand")
+BIRTH = 1.0  # seconds in which a thread that was asked for runs
 TICK = 0.1  # seconds between looks at the clock and calls of `tick`
 
 
@@ -138,7 +139,10 @@ class Crew(Generic[Errand]):
         """See every thread end."""
         for _ in self._threads:
             self._tokens.put("")
+        born_by = time.monotonic() + BIRTH
         for thread in self._threads.values():
+            while thread.ident is None and time.monotonic() < born_by:
+                time.sleep(BIRTH / 1000)  # an interrupt came in the middle of its start
             while thread.is_alive():
                 thread.join(TICK)
                 if self._halt.is_set() and self._is_wanted_no_more:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from immune_nb.frames.instants import Span
 from immune_nb.frames.meaning import without_zone
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import Sheet
+from immune_nb.frames.strangers import strangers
 from immune_nb.hints import Hints
 
 __all__ = ["Crop", "Kept", "Leaf", "Listing", "Place", "Progress", "Tally"]
@@ -35,6 +36,13 @@ class Tally(NamedTuple):
     rows: int
     pages: int
     total: int | None
+
+    @classmethod
+    def of(cls, crops: Sequence[Crop]) -> Tally:
+        """Of several lists; the total is known where it is of each."""
+        totals = [crop.totals[0] for crop in crops if crop.totals]
+        total = sum(totals) if len(totals) == len(crops) else None
+        return cls(sum(crop.rows for crop in crops), sum(crop.pages for crop in crops), total)
 
 
 Progress = Callable[[Tally], None]
@@ -77,14 +85,19 @@ class Listing:
 
     def trail(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Trail:
         """The way through a window, from its first page."""
-        return Trail(self.first(window, fractions=fractions, sized=sized), self.hints.paging)
+        step = self.first(window, fractions=fractions, sized=sized)
+        return Trail(step, self.hints.paging, size=self._size if sized else 0, is_documented=bool(self._size))
 
     def first(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Step:
         """The step to the first page of a window."""
         bounds = asked(window, fractions=fractions) if self.timed else {}
-        wanted = min(self.page_size, self.limit or self.page_size) if self.page_size and sized else None
-        size = {"limit": str(wanted)} if wanted else {}
+        size = {"limit": str(self._size)} if self._size and sized else {}
         return Step(self.path, {**self.params, **bounds, **size})
+
+    @property
+    def _size(self) -> int:
+        """Records to ask for per page; 0 for as many as the service likes."""
+        return min(self.page_size, self.limit or self.page_size) if self.page_size else 0
 
 
 @dataclass
@@ -127,10 +140,24 @@ class Crop:
         """Rows kept so far."""
         return self.poured + sum(part.rows for part in list(self.parts.values()))
 
-    def pour(self, least: int = 1) -> list[Part]:
+    def leave_strangers(self, listing: Listing) -> None:
+        """Leave out rows of other sensors than the list is of: then the service has passed over the filter."""
+        wanted = listing.params.get("sensor_id")
+        if not isinstance(wanted, str) or "sensor_id" not in listing.schema.by_name:
+            return
+        masks = strangers(self.parts.values(), "sensor_id", wanted)
+        if masks is None:
+            self.stop(f"rows of other sensors, and none of {quoted(wanted, 60)!r}")
+        for (place, part), mask in zip([*self.parts.items()], masks or (), strict=False):
+            if mask.any():
+                self.outside += int(mask.sum())
+                self.parts[place] = part.take(~mask)
+
+    def pour(self, listing: Listing, least: int = 1) -> list[Part]:
         """Take the parts out, once they hold so many rows; they stay counted."""
         if self.rows - self.poured < least:
             return []
+        self.leave_strangers(listing)
         parts = self.ordered()
         self.poured += sum(part.rows for part in parts)
         self.parts.clear()
@@ -148,8 +175,9 @@ class Crop:
         self.parts[float("-inf") if window.start is None else float(window.start), self.pages] = kept.part
         self.outside += kept.outside
         self.overlap += kept.overlap
-        if counts and page.total is not None and (page.sheet.rows or not self.totals):
-            self.totals.append(page.total)  # an empty page behind others counts what it found, if anything
+        if counts and page.total is not None and (page.sheet.rows or not self.totals):  # an empty one counts nothing
+            is_own = page.total == page.sheet.rows and (self.pages > 1 or turn.trail is not None)
+            self.totals += [] if is_own else [page.total]  # that of a page is none of the list
 
     def _note(self, page: Page, turn: Turn) -> None:
         about, way = page.sheet.about, turn.way
@@ -194,6 +222,10 @@ class Leaf(NamedTuple):
         if not listing.timed:
             return cls(sheet, part)
         return cls(sheet, part, instants := instants_of(part), Span.of(instants))
+
+    def count_at(self, instant: int) -> int:
+        """How many of its rows are of an instant."""
+        return 0 if self.instants is None else int((self.instants == instant).sum())
 
     def is_astray(self, window: Window) -> bool:
         """Whether its rows are not those of the window that was asked for."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from immune_nb.fetch.crops import Listing
+from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing
 from immune_nb.fetch.pages import Page, Step
-from immune_nb.fetch.paging import Trail
+from immune_nb.fetch.paging import Trail, Turn
 from immune_nb.fetch.windows import EVER, Window
 
 __all__ = ["READ", "Errand"]
 
+DAY = 86_400_000_000  # microseconds
 REFUSES_SIZE = re.compile(r"limit|param|unknown|unexpected|not allowed", re.IGNORECASE)
 
 
@@ -27,6 +29,8 @@ class Errand:
         fractions: Whether fractions of a second are written.
         sized: Whether a page's size is asked for.
         owes: Rows that were seen in this window, and have to come again.
+        seen_at: An instant in it at which so many rows were seen, which have to come again on its first page.
+        is_wide: Whether it is asked for with a day more at either end.
     """
 
     of: int
@@ -36,15 +40,53 @@ class Errand:
     fractions: bool = True
     sized: bool = True
     owes: int = 0
+    seen_at: tuple[int, int] | None = None
+    is_wide: bool = False
 
-    def onward(self, trail: Trail) -> Errand:
-        """The next page of the window."""
-        return replace(self, trail=trail, owes=0)
+    def place(self, crop: Crop, listing: Listing) -> str | None:
+        """Where the records of its page must be: as before, if any came; None where a guess may bring anything."""
+        guess = self.trail.guess
+        if self.trail.is_hopeful or (guess and not guess.way.is_sure):
+            return None
+        where: str | None = crop.detected.get("records", "" if listing.page_size else None)
+        return where
+
+    def onward(self, trail: Trail, *, came: int = 0) -> Errand:
+        """The next page of the window, behind one that brought so many of its rows."""
+        return replace(self, trail=trail, owes=max(0, self.owes - came), seen_at=None)
 
     def to(self, window: Window, listing: Listing, *, owes: int = 0) -> Errand:
         """The first page of another window."""
         trail = listing.trail(window, fractions=self.fractions, sized=self.sized)
-        return replace(self, window=window, trail=trail, owes=owes)
+        return replace(self, window=window, trail=trail, owes=owes, seen_at=None)
+
+    def wider(self, listing: Listing) -> Errand:
+        """All of the list from its first page, with more time at either end than any offset of a clock."""
+        trail = listing.trail(listing.within.wider(DAY), fractions=self.fractions, sized=self.sized)
+        return replace(self, window=listing.within, trail=trail, plainly=True, is_wide=True)
+
+    def divided(self, plan: tuple[Window, Sequence[Window]], leaf: Leaf, listing: Listing) -> list[Errand]:
+        """An errand for each part of the window, the first for what its page was of; none where one asks the same."""
+        done, rest = plan
+        own = self.to(done, listing, owes=Kept.of(leaf, listing, done).part.rows)
+        windows = [self.to(window, listing) for window in rest]
+        if leaf.span:
+            nearest = 0 if leaf.span.order > 0 else -1
+            seen_at = (leaf.span.last, leaf.count_at(leaf.span.last))
+            windows[nearest] = replace(windows[nearest], seen_at=seen_at)
+        names = [one.trail.start.name for one in (self, own, *windows)]
+        return [own, *windows] if len(set(names)) == len(names) else []
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether a fraction of a second says where it ends."""
+        return "." in str(self.trail.start.params.get("end_time", ""))
+
+    def lacks(self, leaf: Leaf, kept: Kept, turn: Turn) -> bool:
+        """Whether a page is without rows that were seen before, so that the window is not what was asked for."""
+        if turn.trail is None and kept.part.rows < self.owes:
+            return True
+        return self.seen_at is not None and leaf.count_at(self.seen_at[0]) < self.seen_at[1]
 
     def otherwise(self, listing: Listing, said: str) -> Errand | None:
         """The same question in other words, where it may be the words that the service refuses."""

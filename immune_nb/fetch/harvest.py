@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from immune_nb.errors import ImmuneError, QueryError
+from immune_nb.errors import BadReplyError, ImmuneError, QueryError
 from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.crew import Crew
 from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing, Progress, Tally
@@ -99,18 +99,15 @@ class Harvest:
         for of, crop in enumerate(self.crops):
             if crop.awaited:
                 crop.stop("pages that were not fetched any more")
-            if self._folder and (rest := crop.pour()):
+            if self._folder and (rest := crop.pour(self._listings[of])):
                 self._folder.write(of, rest, self._folder.epoch(of))
         return self.crops
 
     def _tell(self) -> None:
-        if self._progress is None:
-            return
-        with self._lock:
-            totals = [crop.totals[0] for crop in self.crops if crop.totals]
-            total = sum(totals) if len(totals) == len(self.crops) else None
-            told = Tally(sum(crop.rows for crop in self.crops), sum(crop.pages for crop in self.crops), total)
-        self._progress(told)
+        if self._progress is not None:
+            with self._lock:
+                told = Tally.of(self.crops)
+            self._progress(told)
 
     def _work(self, errand: Errand) -> Sequence[Errand]:
         """Fetch a page, keep its rows, and say what follows. A page that can be read with others waits for them."""
@@ -122,7 +119,8 @@ class Harvest:
         began, used, own = time.perf_counter(), time.process_time(), time.thread_time()
         refusals = self._client.refusals
         try:
-            page = fetch(self._ask, errand.trail.step, self._stacker)
+            where = errand.place(self.crops[errand.of], self._listings[errand.of])
+            page = fetch(self._ask, errand.trail.step, self._stacker, where=where)
         except ImmuneError as error:
             return self._failed(errand, error)
         seconds = time.perf_counter() - began
@@ -137,13 +135,11 @@ class Harvest:
         taken = self._unread.take()
         if not taken:  # another thread was quicker
             return []
-        together = self._stacker.read_all([page.sheet for _, page in taken])
+        together, reader = self._stacker.read_all([page.sheet for _, page in taken]), self._reader
         more: list[Errand] = []
         for (errand, page), one in zip(taken, together, strict=True):
             try:
-                whole = (
-                    replace(page, sheet=one[0]) if one else fetch(again(page.reply), errand.trail.step, self._reader)
-                )
+                whole = replace(page, sheet=one[0]) if one else fetch(again(page.reply), errand.trail.step, reader)
             except ImmuneError as error:
                 more += self._failed(errand, error)
             else:
@@ -156,13 +152,11 @@ class Harvest:
     def _failed(self, errand: Errand, error: ImmuneError) -> Sequence[Errand]:
         """What to do instead; a failure with no remedy ends the harvest and is kept, or raised when nothing came."""
         crop = self.crops[errand.of]
-        if self._is_late(errand) or (isinstance(error, QueryError) and crop.windows):
+        if isinstance(error, QueryError) and errand.trail.is_hopeful and not self._is_late(errand):
+            return self._over(errand, error.status)
+        is_of_windows = isinstance(error, QueryError) or (isinstance(error, BadReplyError) and error.is_no_page)
+        if self._is_late(errand) or (is_of_windows and crop.windows):
             return self._without_windows(errand.of)
-        if isinstance(error, QueryError) and error.status == NOT_FOUND and errand.trail.is_hopeful:
-            with self._lock:
-                crop.awaited -= 1
-                crop.done.append(errand.window)
-            return ()
         if isinstance(error, QueryError) and (other := errand.otherwise(self._listings[errand.of], str(error))):
             return [other]
         with self._lock:
@@ -174,6 +168,16 @@ class Harvest:
         self._halt.set()
         return ()
 
+    def _over(self, errand: Errand, status: int | None) -> Sequence[Errand]:
+        """A page that may not be there is not there, or is to be asked for otherwise."""
+        if status != NOT_FOUND and (other := errand.trail.otherwise()):
+            return [errand.onward(other)]
+        crop = self.crops[errand.of]
+        with self._lock:
+            crop.awaited -= 1
+            crop.done.append(errand.window)
+        return ()
+
     def _gather(self, errand: Errand, page: Page, part: Part | None = None) -> Sequence[Errand]:
         listing = self._listings[errand.of]
         turn = onward(page, errand.trail)
@@ -183,9 +187,11 @@ class Harvest:
             return [unsized]
         leaf = Leaf.of(page.sheet, listing, part)
         kept, done, windows = self._planned(errand, leaf, page, turn)
-        is_short = turn.trail is None and kept.part.rows < errand.owes
-        if is_short or (errand.window != listing.within and leaf.is_astray(errand.window)):
+        is_all, is_astray = errand.window == listing.within, leaf.is_astray(errand.window)
+        if errand.lacks(leaf, kept, turn) or (is_astray and not is_all):
             return self._without_windows(errand.of)
+        if is_astray and leaf.span and not errand.is_wide:
+            return self._anew(errand.wider(listing))
         with self._lock:
             if self._is_late(errand):
                 return ()
@@ -193,11 +199,11 @@ class Harvest:
             if windows and not crop.windows:
                 self._remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
             crop.add(errand.window, page, kept, counts=self._counts(errand), turn=turn)
-            more = windows or self._further(errand, turn)
+            more = windows or self._further(errand, turn, kept.part.rows)
             crop.windows += len(windows)
             crop.awaited += len(more) - 1
             crop.done += done
-            full = crop.pour(ROWS) if self._folder else []
+            full = crop.pour(listing, ROWS) if self._folder else []
             epoch = self._folder.epoch(errand.of) if self._folder else 0
         if self._folder and full:
             self._folder.write(errand.of, full, epoch)
@@ -211,14 +217,16 @@ class Harvest:
         """
         listing, crop = self._listings[errand.of], self.crops[errand.of]
         fixed = errand.plainly or listing.limit or (crop.poured and not crop.windows)
+        if turn.trail and turn.trail.is_hopeful and page.sheet.rows != turn.trail.size:
+            fixed = True  # nothing says that there is more
         plan = cut(errand.window, leaf.span, page.total) if leaf.span and turn.trail and not fixed else None
-        if plan is None:
+        parts = errand.divided(plan, leaf, listing) if plan else []
+        if not plan or not parts:
             is_over = turn.trail is None and turn.why == "end"
             return Kept.of(leaf, listing, errand.window), [errand.window] if is_over else [], []
-        kept, windows = Kept.of(leaf, listing, plan[0]), [errand.to(window, listing) for window in plan[1]]
-        if page.total is not None and "sensor_id" in listing.params:
-            return kept, [plan[0]], windows
-        return Kept(leaf.part.between(0, 0)), [], [errand.to(plan[0], listing, owes=kept.part.rows), *windows]
+        if page.total is not None and "sensor_id" in listing.params and not parts[0].is_fine:
+            return Kept.of(leaf, listing, plan[0]), [plan[0]], parts[1:]
+        return Kept(leaf.part.between(0, 0)), [], parts
 
     def _counts(self, errand: Errand) -> bool:
         """Whether a total on this page is that of all that is asked for."""
@@ -236,7 +244,7 @@ class Harvest:
             crop.awaited += len(more) - 1
             return more
 
-    def _further(self, errand: Errand, turn: Turn) -> list[Errand]:
+    def _further(self, errand: Errand, turn: Turn, came: int = 0) -> list[Errand]:
         """The next page behind the cursor, if there is to be one."""
         limit, crop = self._listings[errand.of].limit, self.crops[errand.of]
         if limit is not None and crop.rows >= limit:
@@ -245,7 +253,7 @@ class Harvest:
         if turn.trail is None:
             crop.stop(turn.why)
             return []
-        return [errand.onward(turn.trail)]
+        return [errand.onward(turn.trail, came=came)]
 
     def _remember(self, errand: Errand, turn: Turn, page: Page, kept: Kept) -> None:
         """How to go on if windows fail: every page so far as it came, and the step to the next."""
@@ -266,6 +274,16 @@ class Harvest:
             self.crops[of], errand = self._without.pop(of)
             self.crops[of].pages = asked_for
             self._plain.add(of)
+            return [errand]
+
+    def _anew(self, errand: Errand) -> list[Errand]:
+        """Drop what came of a list, and begin with another question."""
+        with self._lock:
+            if self._folder:
+                self._folder.forget(errand.of)
+            self.crops[errand.of] = Crop(pages=self.crops[errand.of].pages + 1)
+            self._without.pop(errand.of, None)
+            self._plain.add(errand.of)
             return [errand]
 
     def _is_late(self, errand: Errand) -> bool:

@@ -11,11 +11,13 @@ from immune_nb.errors import BadReplyError
 from immune_nb.fetch.client import Params, Reply
 from immune_nb.fetch.problems import Problem
 from immune_nb.fetch.signs import Signs
+from immune_nb.frames.envelopes import CSV, NOTHING
 from immune_nb.frames.names import is_of_paging, plain
 from immune_nb.frames.sheets import Reader, Sheet
 
 __all__ = ["PAGE_SIZE", "Ask", "Page", "Step", "again", "fetch"]
 
+NO_CONTENT = 204
 PAGE_SIZE = 1000  # the documented maximum (api-contract 1.4)
 Ask = Callable[..., Reply]  # of a path, its parameters, and a check the answer must pass
 
@@ -53,31 +55,71 @@ class Page:
         """What it says about the rest of the list."""
         return Signs(self.sheet.about, self.reply.headers, self.sheet.rows)
 
+    def continues(self, where: str) -> bool:
+        """Whether it is a page of a list whose records were at a place; of some list, where `where` is empty."""
+        about, (place, _, _) = self.sheet.about, where.partition("[")
+        if self.reply.status == NO_CONTENT:
+            return not where
+        if not about.is_list:  # where a list has one record, some leave its brackets out
+            return about.where == place if where else self._is_record
+        if about.where == NOTHING or not where:
+            return about.where != NOTHING
+        is_like = about.where.partition("[")[0] == place
+        return is_like or (bool(self.sheet.rows) and CSV not in (about.where, where))
+
+    @property
+    def _is_record(self) -> bool:
+        """Whether its only object says more than an envelope does."""
+        record = self.sheet.record(0) if self.sheet.rows else None
+        return isinstance(record, dict) and not all(map(is_of_paging, record))
+
     @cached_property
     def total(self) -> int | None:
         """How many records the list has, as the service states it."""
         return self.signs.total
 
 
-def fetch(ask: Ask, step: Step, reader: Reader) -> Page:
-    """Ask for a page and read it; an answer that was cut short is asked for again.
+def fetch(ask: Ask, step: Step, reader: Reader, *, where: str | None = None) -> Page:
+    """Ask for a page and read it; an answer that was cut short, or is no page, is asked for again.
+
+    Args:
+        ask: What asks.
+        step: The page.
+        reader: What reads it.
+        where: Where the records of the list were before; "" for its first page; None where any answer will do.
 
     Raises:
-        BadReplyError: The answer is nothing that can be read.
+        BadReplyError: The answer is nothing that can be read, or no page of the list.
         ImmuneError: There is no answer.
     """
-    sheets = []
+    pages: list[Page] = []
 
     def read(reply: Reply) -> None:
         try:
-            sheets.append(reader.read(reply.content, reply.headers.get("content-type", "")))
-            _refuse_a_failure(sheets[-1], reply)
+            pages.append(Page(reader.read(reply.content, reply.headers.get("content-type", "")), reply))
         except (ValueError, RecursionError):
             reply.json()  # which says where it stops
             raise BadReplyError(f"{reply.where}: the answer cannot be read.", hint="Is base_url right?") from None
+        _refuse_a_failure(pages[-1].sheet, reply)
+        if where is not None and not pages[-1].continues(where):
+            raise _no_page(pages[-1])
 
-    reply = ask(step.path, step.params, read)
-    return Page(sheets[-1], reply)
+    try:
+        ask(step.path, step.params, read)
+    except BadReplyError as error:
+        if where or not error.is_no_page or pages[-1].sheet.about.where != NOTHING:
+            raise  # else it says nothing again and again: that there is nothing
+    return pages[-1]
+
+
+def _no_page(page: Page) -> BadReplyError:
+    record = page.sheet.record(0) if page.sheet.rows and not page.sheet.about.is_list else None
+    said = str(Problem.read(record))
+    error = BadReplyError(
+        f"{page.reply.where}: the answer is no page of a list{said and f': {said}'}.", hint="Is base_url right?"
+    )
+    error.cut_short = error.is_no_page = True
+    return error
 
 
 def _refuse_a_failure(sheet: Sheet, reply: Reply) -> None:

@@ -31,6 +31,8 @@ class Trail:
 
     Args:
         start: The step it began with.
+        size: Records it asks for per page; 0 where that is left to the service.
+        is_documented: Whether it is a list that the documentation names, with its cursor.
         stated: How it pages, as a person says.
         rows: Records so far.
         pages: Pages so far.
@@ -48,6 +50,8 @@ class Trail:
 
     start: Step
     stated: Paging | None = None
+    size: int = 0
+    is_documented: bool = False
     rows: int = 0
     pages: int = 0
     way: Way | None = None
@@ -135,7 +139,18 @@ def onward(page: Page, trail: Trail) -> Turn:
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
     here = trail.past(page, again=again)
-    stand = Stand(page, here.start, here.rows, here.pages, here.way, here.stated, here.is_zero_based, here.longest)
+    stand = Stand(
+        page,
+        here.start,
+        here.rows,
+        here.pages,
+        here.way,
+        here.stated,
+        here.is_zero_based,
+        here.longest,
+        here.size,
+        here.is_documented,
+    )
     try:
         found = options(stand)
     except StrayLinkError as stray:

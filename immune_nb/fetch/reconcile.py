@@ -35,7 +35,7 @@ def joined(crops: Sequence[Crop], schema: Schema) -> tuple[pd.DataFrame, dict[st
 
 
 def followed(harvest: Harvest, listings: Sequence[Listing], client: Client) -> list[Crop]:
-    """Reap; by the cursor, where windows brought another number of rows than the service counts."""
+    """Reap, by the cursor where windows brought another number of rows than the service counts; without strangers."""
     harvest.reap()
     for of, listing in enumerate(listings):
         crop = harvest.crops[of]
@@ -43,6 +43,8 @@ def followed(harvest: Harvest, listings: Sequence[Listing], client: Client) -> l
             continue
         if _miscount(crop, listing, _twice(crop, listing.schema), client):
             harvest.reap_without_windows(of)
+    for crop, listing in zip(harvest.crops, listings, strict=True):
+        crop.leave_strangers(listing)
     return harvest.crops
 
 

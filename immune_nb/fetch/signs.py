@@ -89,9 +89,10 @@ class Signs:
     @cached_property
     def more(self) -> Said | None:
         """The field that says whether there is more, with True or False for its value."""
-        for names, is_more in ((MORE, True), (LAST, False)):
-            if said := self.first(names, lambda value: _truth(value) is not None):
-                return Said(said.name, _truth(said.value) is is_more)
+        if said := self.first(MORE, lambda value: _truth(value) is not None or _whole(value) is not None):
+            return Said(said.name, bool(_whole(said.value)) if _truth(said.value) is None else _truth(said.value))
+        if said := self.first(LAST, lambda value: _truth(value) is not None):
+            return Said(said.name, not _truth(said.value))
         return self.first(CUTS, lambda value: _truth(value) is True)
 
     @cached_property
@@ -107,7 +108,7 @@ class Signs:
         if not self._about.counts or (said and _is_lower_bound(said.value)):
             return None
         if said:
-            return _total(said.value)
+            return _total(said.value) or (None if self._rows else 0)
         count = self.number(("count",))
         if count is not None and count != self._rows:
             return count  # of the list, since it is not of the page
@@ -118,7 +119,8 @@ class Signs:
     def least(self) -> int | None:
         """How many records the list has at least."""
         said = self.first(TOTALS, lambda value: _total(value) is not None)
-        return _total(said.value) if said and self._about.counts else self.total
+        number = _total(said.value) if said and self._about.counts else self.total
+        return number or (None if self._rows else number)  # none at all, beside some, says nothing
 
     @cached_property
     def token(self) -> Said | None:

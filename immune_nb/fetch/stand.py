@@ -61,6 +61,8 @@ class Stand:
         stated: How it pages, as a person says.
         is_zero_based: Whether pages are numbered from zero.
         longest: Records of the first page.
+        size: Records that were asked for per page; 0 when that was left to the service.
+        is_documented: Whether it is a list that the documentation names, with its cursor.
     """
 
     page: Page
@@ -71,6 +73,8 @@ class Stand:
     stated: Paging | None = None
     is_zero_based: bool = False
     longest: int = 0
+    size: int = 0
+    is_documented: bool = False
 
     @cached_property
     def given(self) -> dict[str, str]:
@@ -89,6 +93,11 @@ class Stand:
         inline = [(n, v) for n, v in parse_qsl(query, keep_blank_values=True) if plain(n) not in POSITIONS]
         path += f"?{urlencode(inline)}" if has_query and inline else ""
         return Step(path, {**params, param: str(value)})
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the page has as many records as were asked for, so that there may be more."""
+        return bool(self.size) and self.page.sheet.rows == self.size
 
     @property
     def own_page(self) -> tuple[str, int] | None:
@@ -116,12 +125,12 @@ def goes_on(stand: Stand) -> bool | None:
         number = stand.own_page[1]
     if count is not None and (number is not None or not stand.has_position):
         return (stand.pages if number is None else number + stand.is_zero_based) < count
-    if (least := signs.least) is not None:
-        return _offset_of(stand) + stand.rows < least
+    if (least := signs.least) is not None or stand.is_full:
+        return stand.is_full or _offset_of(stand) + stand.rows < (least or 0)
     size = signs.number(PAGE_SIZES)
     if size and (number is not None or signs.number(OFFSETS) is not None):
         return page.sheet.rows >= size
-    return None
+    return bool(page.sheet.rows) if stand.is_documented and stand.way else None  # it has gone on without a word
 
 
 def goes_on_by_size(stand: Stand) -> bool:

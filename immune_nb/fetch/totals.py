@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from immune_nb.errors import ImmuneError
 from immune_nb.fetch.client import Client, Params, Reply
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step, fetch
@@ -10,14 +12,17 @@ from immune_nb.frames.sheets import Reader
 
 __all__ = ["counts_everything", "stated_now"]
 
-LONG_AGO = {"start_time": "1970-01-01T00:00:00Z", "end_time": "1970-01-01T00:00:01Z"}
+NEVER = (  # a second before there were sensors, and one that is far off, where one of the bounds is passed over
+    {"start_time": "1970-01-01T00:00:00Z", "end_time": "1970-01-01T00:00:01Z"},
+    {"start_time": "2999-01-01T00:00:00Z", "end_time": "2999-01-01T00:00:01Z"},
+)
 
 
 def counts_everything(client: Client, path: str, params: Params, total: int) -> bool:
     """Whether `total` is stated whatever the filters are, and so says nothing about this list.
 
-    It takes proof: the same total where the filter leaves nothing (a second of 1970), or beside records that the
-    filter would have left out. A service that ignores the filter itself proves nothing.
+    It takes proof: the same total where the filter leaves nothing (a second of 1970 or 2999), or beside records that
+    the filter would have left out. A service that ignores the filter itself proves nothing.
 
     Args:
         client: What sends.
@@ -29,10 +34,11 @@ def counts_everything(client: Client, path: str, params: Params, total: int) -> 
     if not filters:
         return False
     timed = "start_time" in filters or "end_time" in filters or "sensor_id" in filters
-    page = _page(client, path, {**filters, **LONG_AGO} if timed else {}, PAGE_SIZE)
-    if page is None or page.total != total:
-        return False
-    return not page.sheet.rows if timed else any(_is_left_out(record, filters) for record in page.sheet.each())
+    if timed:
+        empty = (_page(client, path, {**filters, **bounds}, PAGE_SIZE) for bounds in NEVER)
+        return any(page is not None and page.total == total and not page.sheet.rows for page in empty)
+    page = _page(client, path, {}, PAGE_SIZE)
+    return bool(page and page.total == total and any(_is_left_out(r, filters) for r in page.sheet.each()))
 
 
 def stated_now(client: Client, path: str, params: Params) -> int | None:
@@ -45,10 +51,10 @@ def _page(client: Client, path: str, params: Params, size: int) -> Page | None:
     def ask(path: str, params: Params, check: object) -> Reply:
         return client.send("GET", path, params=params, check=check)  # type: ignore[arg-type]
 
-    try:
-        return fetch(ask, Step(path, {**params, "limit": str(size)}), Reader(ANY))
-    except ImmuneError:
-        return None
+    for sized in ({"limit": str(size)}, {}):  # which some refuse
+        with suppress(ImmuneError):
+            return fetch(ask, Step(path, {**params, **sized}), Reader(ANY))
+    return None
 
 
 def _is_left_out(record: object, params: Params) -> bool:

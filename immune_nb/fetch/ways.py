@@ -130,9 +130,12 @@ def _offsets(stand: Stand) -> Iterator[Option]:
 
 
 def _guesses(stand: Stand) -> Iterator[Option]:
-    """More is promised, and how is not: the question's own page and one, the last record's id, or what is usual."""
-    sheet, more = stand.page.sheet, stand.page.signs.more
-    if not goes_on(stand) or not sheet.rows:
+    """More is promised, and how is not: the question's own page and one, the last record's id, or what is usual.
+
+    Where a documented list says nothing at all, only the documented cursor is tried: it may have been cut short.
+    """
+    sheet, more, going = stand.page.sheet, stand.page.signs.more, goes_on(stand)
+    if not sheet.rows or going is False or not (going or stand.is_documented):
         return
     if stand.own_page:
         param, number = stand.own_page
@@ -140,9 +143,11 @@ def _guesses(stand: Stand) -> Iterator[Option]:
         return
     backwards = "ending_before" in stand.given
     key = sheet.key(0 if backwards else -1)
-    if more and key is not None:
-        for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS):
+    if (more or stand.is_documented) and key is not None:
+        for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS[: None if going else 1]):
             yield from _after(stand, Way("id of the last record", param, is_sure=not number), key)
+    if not going:
+        return
     by_pages = stand.page.signs.number(PAGE_COUNTS)
     for way in (_guessed_pages, _guessed_offsets) if by_pages else (_guessed_offsets, _guessed_pages):
         yield from way(stand)

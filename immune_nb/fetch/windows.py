@@ -25,6 +25,7 @@ __all__ = ["EVER", "Window", "asked", "cut", "is_outside"]
 
 SECOND = 1_000_000
 FOREVER = 2**63 - 1
+LONG = 100 * SECOND  # in which a second more brings few rows more
 GUARD = 1_000  # asked for before the start, for servers that exclude it
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 and 9999
 STRAY = 2 * SECOND  # rows this far outside show a server that does not filter by time
@@ -41,6 +42,16 @@ class Window:
 
     start: int | None = None
     end: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no instant can lie in it."""
+        return self.start is not None and self.end is not None and self.start >= self.end
+
+    def wider(self, by: int) -> Window:
+        """The same with so many microseconds more at either end."""
+        start, end = self.start, self.end
+        return Window(start if start is None else start - by, end if end is None else end + by)
 
     def keeps(self, instants: Any) -> Any:
         """A mask over an array of instants: those in the window, and those that are missing."""
@@ -63,11 +74,12 @@ def asked(window: Window, *, fractions: bool = True) -> Params:
         window: The window.
         fractions: Whether the server takes fractions of a second.
     """
-    grain = GUARD if fractions else SECOND
-    params = {}
+    grain, params = GUARD if fractions else SECOND, {}
     if window.start is not None:
         params["start_time"] = _text(-(-window.start // grain) * grain - grain)
     if window.end is not None:
+        is_long = window.start is None or window.end - window.start >= LONG
+        grain = SECOND if is_long else grain  # a server that drops or misreads a fraction would leave rows out
         params["end_time"] = _text(-(-window.end // grain) * grain)
     return params
 
@@ -94,7 +106,7 @@ def cut(window: Window, span: Span, total: int | None) -> tuple[Window, list[Win
 
     Returns:
         The part that the page holds whole, and the windows still to be asked for; None when following the cursor is
-        as quick, or when the page shows no order to cut by, or rows that lie outside.
+        as quick, or when the page shows no order to cut by, rows that lie outside, or nothing that would be less.
     """
     if not span.order or is_outside(span, window):
         return None
@@ -103,6 +115,8 @@ def cut(window: Window, span: Span, total: int | None) -> tuple[Window, list[Win
     else:
         done, rest = Window(span.last + 1, window.end), Window(window.start, span.last + 1)
     pages = _pages(rest, span, total)
+    if done.is_empty or rest.is_empty:
+        return None
     if pages < 2 or span.least == span.greatest:  # noqa: PLR2004
         return None
     windows = list(_shares(rest, span, pages))
@@ -119,7 +133,8 @@ def _pages(rest: Window, span: Span, total: int | None) -> int:
     rows = min(counted, promised)
     if rows <= span.rows:
         return 1
-    return UNKNOWN if math.isinf(rows) else math.ceil(rows / _aim(span))
+    pages = UNKNOWN if math.isinf(rows) else math.ceil(rows / _aim(span))
+    return min(pages, UNKNOWN) if total is None else pages  # where a page's density is all one knows, it may mislead
 
 
 def _aim(span: Span) -> float:

@@ -12,13 +12,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from immune_nb.errors import BadReplyError, quoted
-from immune_nb.frames.names import ASIDES, CONTAINERS, IDENTITIES, LABELS, POINT_LISTS, is_of_paging, plain
+from immune_nb.frames.names import (
+    ASIDES,
+    CONTAINERS,
+    IDENTITIES,
+    LABELS,
+    MORE,
+    POINT_LISTS,
+    TOTALS,
+    is_of_paging,
+    plain,
+)
 from immune_nb.frames.records import lists_as_objects, spread, unwrapped
 from immune_nb.frames.seek import Hit, is_of_objects, seek
 from immune_nb.frames.series import Rows, table_of, units_in
 from immune_nb.frames.trees import branches, leaves
 
-__all__ = ["About", "Found", "find"]
+__all__ = ["CSV", "NOTHING", "About", "Found", "find"]
+
+CSV, NOTHING = "rows of CSV", "nothing"  # where records are, that are in no list
 
 Node = Mapping[str, Any]
 
@@ -87,7 +99,7 @@ def find(body: Any, *, at: str = "", must: bool = True, named: str = "") -> Foun
     if at and (found := _stated(body, at.removesuffix("[]"), must=must)):
         return found
     if body is None:
-        return Found([], About("nothing"))
+        return Found([], About(NOTHING))
     if isinstance(body, list):
         return _listed(body, About(), {})
     if not isinstance(body, dict):
@@ -176,6 +188,8 @@ def _listed(records: list[Any], about: About, labels: Mapping[str, Any]) -> Foun
 
 def _from_object(body: Node, named: str) -> Found:
     """An answer without a list: a tree, a map of records, or one record, in an envelope or not."""
+    if _is_empty(body, named):
+        return Found([], About(f"{named}[]", asides=(body,)))
     node, keys = body, list[str]()
     while (key := _only_object(node)) and plain(key) in (CONTAINERS | {plain(named)}):
         keys.append(key)
@@ -191,6 +205,16 @@ def _from_object(body: Node, named: str) -> Found:
     sure = not any(is_of_objects(value) and value and plain(name) not in ASIDES for name, value in node.items())
     sure = sure or any(plain(name) in IDENTITIES for name in node)
     return Found([node], About(place or "one record", sure, _asides(body, keys) or (body,), is_list=False))
+
+
+def _is_empty(body: Node, named: str) -> bool:
+    """Whether it is a page without records: its list is null or left out, and it says that there is no more."""
+    said = {plain(name): value for name, value in body.items()}
+    lists = [name for name in said if not is_of_paging(name) or name in CONTAINERS]
+    holds_none = all(name in CONTAINERS | {plain(named)} and not said[name] for name in lists)
+    counts = [said[name] for name in TOTALS if name in said]
+    is_over = any(said.get(name) in (False, 0) for name in MORE) or (bool(lists) and counts == [0])
+    return holds_none and is_over and not any(counts)
 
 
 def _formed(body: Node, keys: list[str], rows: list[Any], form: str) -> Found:

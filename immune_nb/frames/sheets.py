@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.json as arrow_json
 
 from immune_nb.frames.bodies import decoded, table_rows
-from immune_nb.frames.envelopes import About, Found, find
+from immune_nb.frames.envelopes import CSV, About, Found, find
 from immune_nb.frames.flat import ALL_BUT_BRACKETS, flat_lists, is_utf8
 from immune_nb.frames.numbers import EXACT
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Schema
@@ -147,7 +147,7 @@ class Reader:
         """
         if "csv" in kind:
             rows = table_rows(body)
-            return Sheet(len(rows), None, rows, About("rows of CSV"), is_text=True)
+            return Sheet(len(rows), None, rows, About(CSV), is_text=True)
         flat = self.flat(body)
         return (flat and self._quickly(body, flat)) or self._exactly(body)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import pandas as pd
 
 __all__ = ["widen"]
@@ -24,9 +23,9 @@ def widen(frame: pd.DataFrame) -> pd.DataFrame:
     sensors = frame["sensor_id"].astype(object).where(frame["sensor_id"].notna(), "")
     times = frame["timestamp"]
     nth = frame.groupby([times, sensors], sort=False, dropna=False).cumcount()
-    found: Any = pd.MultiIndex.from_arrays([times, nth]).factorize(sort=True)
-    places, instants = found
-    wide = pd.DataFrame({"timestamp": pd.Series(instants.get_level_values(0), dtype=frame["timestamp"].dtype)})
+    places = frame.groupby([times, nth], sort=True, dropna=False).ngroup().to_numpy()
+    _, firsts = np.unique(places, return_index=True)
+    wide = pd.DataFrame({"timestamp": times.iloc[firsts].reset_index(drop=True)})
     for name in sorted(sensors.unique()):
         mine = (sensors == name).to_numpy()
         column = pd.Series(float("nan"), index=wide.index, dtype="float64")
