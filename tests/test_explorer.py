@@ -101,9 +101,10 @@ def test_statistics_are_pandas_own():
     rows = [(minute, "a", float(minute % 7), "mm/s", "good") for minute in range(100) if not 40 <= minute < 50]
     rows += [(200, "a", np.inf, "mm/s", "bad"), (201, "a", np.nan, "mm/s", "bad"), (202, "a", -3.0, "mm/s", "odd")]
     frame = readings(rows)
-    found = traces_of(frame)["a"].summary()
+    drawn = traces_of(frame)["a"]
+    found = drawn.summary()
     finite = frame["value"][np.isfinite(frame["value"])]
-    assert (found["rows"], found["undrawn"], found["decimals"]) == (91, 2, 4)
+    assert (found["rows"], drawn.undrawn, found["decimals"]) == (91, 2, 4)
     assert (found["min"], found["max"], found["last"]) == (-3.0, 6.0, -3.0)
     assert found["mean"] == pytest.approx(finite.mean())
     assert found["std"] == pytest.approx(finite.std())

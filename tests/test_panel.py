@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -18,6 +19,7 @@ from servers.scripted import Scripted, error, reply, scripted
 from servers.visitor import visiting
 
 from immune_nb.auth import keep
+from immune_nb.auth.chain import find_credentials
 from immune_nb.errors import NoCredentialsError
 from immune_nb.notebook import ways_in
 from immune_nb.notebook.arguments import parse
@@ -27,6 +29,7 @@ from immune_nb.notebook.explain import another_account
 from immune_nb.notebook.invitation import invitation_to
 from immune_nb.notebook.panel import LoginPanel, reader_note
 from immune_nb.profiles import IIINIT, IMMUNE, Profile
+from immune_nb.session import Session
 
 CANARY = 'canary"Xw93+/kd0Lz'
 
@@ -159,6 +162,16 @@ def test_a_login_elsewhere_shows_after_refresh(panel, desk, sandbox):
     desk.sessions.add(connect(sandbox.profile, api_key=sandbox.api_key))
     panel.refresh()
     assert set(panel.logins) == {"sandbox"}
+
+
+def test_an_account_with_a_dot_stays_in_the_header(panel, desk, sandbox):
+    """Who is logged in and how are told apart before they are joined, whatever an account is called."""
+    claims = json.dumps({"preferred_username": "ann · night shift"}).encode()
+    token = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.x"
+    desk.sessions.add(Session(sandbox.profile, find_credentials(sandbox.profile, {}, token=token)))
+    panel.refresh()
+    assert panel.logins["sandbox"]["who"] == "Logged in to sandbox as ann · night shift"
+    assert panel.logins["sandbox"]["text"].startswith("access token")
 
 
 def test_without_widgets_the_text_says_what_to_do(panel):

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import copy
 import gzip
-import importlib.resources
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 from IPython.core.error import UsageError
 
 from immune_nb.errors import ImmuneError
@@ -22,7 +20,8 @@ from immune_nb.frames.instants import micros
 
 from .arguments import variable_name
 from .frame_tables import as_text
-from .show import Note, dimensions
+from .shipped import Shipped, shipped
+from .show import dimensions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,12 +33,8 @@ if TYPE_CHECKING:
     from .exploration import Exploration
     from .traces import Trace
 
-__all__ = ["Explorer", "reader_note"]
+__all__ = ["Explorer"]
 
-INSTEAD = (
-    "No explorer here? It needs a running kernel and a front end with widgets. Run %immune explore again, "
-    "or %immune explore SENSOR --static."
-)
 SCRIPTS = (
     "panel_parts.js",
     "explorer_list.js",
@@ -52,11 +47,7 @@ PLENTY = 100_000  # rows: more than that is fetched only when the person says so
 ROWS = 50  # of a page of the table
 
 
-def _shipped(name: str) -> str:
-    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-class Explorer(anywidget.AnyWidget):
+class Explorer(Shipped):
     """The widget.
 
     Args:
@@ -65,8 +56,12 @@ class Explorer(anywidget.AnyWidget):
         profile: Gives the name of the profile for the code; empty while it is the current one.
     """
 
-    _esm = "".join(map(_shipped, SCRIPTS))
-    _css = _shipped("panel.css") + _shipped("explorer.css")
+    INSTEAD = (
+        "No explorer here? It needs a running kernel and a front end with widgets. Run %immune explore again, "
+        "or %immune explore SENSOR --static."
+    )
+    _esm = shipped(*SCRIPTS)
+    _css = shipped("panel.css", "explorer.css")
 
     def __init__(self, exploration: Exploration, shell: Any, profile: Callable[[], str] = str) -> None:
         self._exploration = exploration
@@ -246,10 +241,6 @@ class Explorer(anywidget.AnyWidget):
     def _say(self, text: str, *, tone: str = "info") -> None:
         self.send({"kind": "say", "text": text, "tone": tone})
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/plain": INSTEAD}, metadata
-
 
 def _titled(column: pd.Series[Any]) -> str:
     """A column's name, with the time zone of its instants."""
@@ -273,8 +264,3 @@ def _library() -> bytes:
 
 def _millis(instant: pd.Timestamp) -> float:
     return (micros(instant) or 0) / 1000
-
-
-def reader_note() -> Note:
-    """What a reader without a live explorer finds in its place; the explorer's stylesheet hides it."""
-    return Note(INSTEAD, css_class="immune-note")

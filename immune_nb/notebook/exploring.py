@@ -40,8 +40,8 @@ def explore(desk: Desk, request: Request, sensors: list[Any]) -> None:
         show(Note(LACKING))
         stills.show_stills(exploration, desk.shell)
         return
-    from .explorer import Explorer, reader_note
+    from .explorer import Explorer
 
     name = session.profile.name
     show(Explorer(exploration, desk.shell, lambda: "" if desk.sessions.current_name == name else name))
-    show(reader_note())
+    show(Explorer.reader_note())

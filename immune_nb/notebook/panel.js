@@ -48,7 +48,6 @@ function build(model) {
   ui.custom = element("div", {},
     ...nodes.slice(0, BY_ISSUER), folded("Addresses, where there is no issuer", ...nodes.slice(BY_ISSUER)));
   ui.tick = element("label", { className: "immune-tick" }, ui.remember, `Remember, in ${model.get("keeps")}`);
-  ui.tick.hidden = !model.get("keeps");
   ui.account = element("div", { className: "immune-actions" }, ui.renew, ui.logout);
   ui.form = element("form", { ...quiet, noValidate: true },
     ui.profile.node, ui.custom, ui.method.node, ui.client.node, ui.secret.node, ui.scopes.node, ui.hint, ui.tick, element("div", { className: "immune-actions" }, ui.connect));

@@ -8,15 +8,12 @@ sign-in holds its one-time state, so it too travels in a message, when a front e
 
 from __future__ import annotations
 
-import importlib.resources
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import anywidget
 import traitlets
 
 from immune_nb.auth import keep
@@ -26,7 +23,8 @@ from immune_nb.errors import ImmuneError
 from .attempts import Arrival, Attempt
 from .desk import CUSTOM
 from .invitation import invitation_to
-from .show import Note, login_line
+from .shipped import Shipped, shipped
+from .show import login_parts
 from .surroundings import SIGN_INS, client_of, ways
 
 if TYPE_CHECKING:
@@ -37,17 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["LoginPanel", "reader_note"]
 
 OWN_SANDBOX = "Leave the secret empty: a local sandbox starts, and logs in by itself."
-INSTEAD = (
-    "No login panel here? It needs a running kernel and a front end with widgets. Run %immune login for a new one, "
-    "or %immune login --from prompt."
-)
 
 
-def _shipped(name: str) -> str:
-    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-class LoginPanel(anywidget.AnyWidget):
+class LoginPanel(Shipped):
     """The form that logs in and out.
 
     Args:
@@ -55,8 +45,12 @@ class LoginPanel(anywidget.AnyWidget):
         attempt: What to offer first.
     """
 
-    _esm = "".join(map(_shipped, ("panel_parts.js", "sign_in.js", "panel.js")))
-    _css = _shipped("panel.css")
+    INSTEAD = (
+        "No login panel here? It needs a running kernel and a front end with widgets. Run %immune login for a new "
+        "one, or %immune login --from prompt."
+    )
+    _esm = shipped("panel_parts.js", "sign_in.js", "panel.js")
+    _css = shipped("panel.css")
 
     profiles = traitlets.List(traitlets.Dict()).tag(sync=True)
     profile = traitlets.Unicode().tag(sync=True)
@@ -71,8 +65,7 @@ class LoginPanel(anywidget.AnyWidget):
         self._desk = desk
         self._turn = 0
         asked = {"client_id": attempt.client_id, "scopes": _words(attempt.scopes), "remember": attempt.remember}
-        keeps = keep.place() if find_spec("filelock") else ""
-        super().__init__(profile=attempt.profile, method=attempt.method or "", asked=asked, keeps=keeps)
+        super().__init__(profile=attempt.profile, method=attempt.method or "", asked=asked, keeps=keep.place())
         self.refresh()
         self.on_msg(lambda _panel, message, _buffers: self.hear(message))
 
@@ -199,10 +192,6 @@ class LoginPanel(anywidget.AnyWidget):
         self._turn += 1  # the same words twice are still news
         self.notice = {"text": text, "tone": tone, "turn": self._turn}
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/plain": INSTEAD}, metadata
-
 
 def _attempt(message: Mapping[str, Any], typed: str) -> Attempt:
     """What the form asks for."""
@@ -221,7 +210,7 @@ def _attempt(message: Mapping[str, Any], typed: str) -> Attempt:
 def _visible(status: Any) -> dict[str, Any]:
     """What the panel shows of a login."""
     expires_at = None if status.expires_in is None else round(time.time() + status.expires_in)
-    who, _, how = login_line(status).partition(" · ")
+    who, how = login_parts(status)
     text = how + (f" · remembered in {status.remembered}" if status.remembered else "")
     return {"who": who, "text": text, "expires_at": expires_at, "renewable": status.renewable}
 
@@ -230,6 +219,4 @@ def _words(scopes: tuple[str, ...] | None) -> str:
     return " ".join(scopes or ())
 
 
-def reader_note() -> Note:
-    """What a reader without a live panel finds in its place; the panel's stylesheet hides it."""
-    return Note(INSTEAD, css_class="immune-note")
+reader_note = LoginPanel.reader_note  # for whoever shows the panel

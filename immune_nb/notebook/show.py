@@ -22,6 +22,7 @@ __all__ = [
     "duration",
     "footer",
     "login_line",
+    "login_parts",
     "marked",
     "profiles_table",
     "show",
@@ -214,15 +215,16 @@ def size(amount: int) -> str:
     return f"{amount} B"
 
 
+def login_parts(status: Any) -> tuple[str, str]:
+    """Who is logged in, and how, with which scopes."""
+    who = f"Logged in to {status.profile}" + (f" as {status.account}" if status.account else "")
+    parts = [status.method, " ".join(status.scopes), "" if status.verified else status.standing]
+    return who, " · ".join(filter(None, parts))
+
+
 def login_line(status: Any) -> str:
-    """A login in one line: who, how, with which scopes."""
-    parts = [
-        f"Logged in to {status.profile}" + (f" as {status.account}" if status.account else ""),
-        status.method,
-        " ".join(status.scopes),
-        "" if status.verified else status.standing,
-    ]
-    return " · ".join(filter(None, parts))
+    """A login in one line."""
+    return " · ".join(filter(None, login_parts(status)))
 
 
 def status_card(status: Any, *, current: bool, origin: str = "") -> Table:

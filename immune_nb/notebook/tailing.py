@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 from IPython.core.error import UsageError
 
 from immune_nb.errors import ImmuneError
 
-from .show import Note, show
+from .shipped import Shipped, shipped
+from .show import show
 from .surroundings import in_notebook, shows_widgets
 from .tail import Follower, Reading, seconds_of
 from .ways_in import session_for
@@ -25,17 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Tail", "tail"]
 
-INSTEAD = "Readings were followed here. Run %immune tail again to follow new ones."
 NOBODY = "Nobody can stop a tail here; bound it: %immune tail SENSOR --for 10s."
 EVERY = "5s"
 KEPT = 240  # readings, for a view that opens late
 
 
-def _shipped(name: str) -> str:
-    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-class Tail(anywidget.AnyWidget):
+class Tail(Shipped):
     """A small plot and the newest readings, until it is stopped. What it shows is in no state.
 
     Args:
@@ -43,8 +37,9 @@ class Tail(anywidget.AnyWidget):
         events: The shell's events; an interrupted cell stops it, too.
     """
 
-    _esm = "".join(map(_shipped, ("panel_parts.js", "tail.js")))
-    _css = _shipped("panel.css") + _shipped("tail.css")
+    INSTEAD = "Readings were followed here. Run %immune tail again to follow new ones."
+    _esm = shipped("panel_parts.js", "tail.js")
+    _css = shipped("panel.css", "tail.css")
 
     def __init__(self, follower: Follower, events: Any) -> None:
         self._follower = follower
@@ -91,10 +86,6 @@ class Tail(anywidget.AnyWidget):
         if isinstance(result.error_in_exec, KeyboardInterrupt):
             self.stop("Stopped by an interrupt.")
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        return {**data, "text/plain": INSTEAD}, metadata
-
 
 def tail(desk: Desk, request: Request, sensors: list[Any]) -> None:
     """``%immune tail``.
@@ -116,7 +107,7 @@ def tail(desk: Desk, request: Request, sensors: list[Any]) -> None:
     follower = Follower(session_for(desk, request.text("profile")), sensors, every, bound)
     if widget:
         show(Tail(follower, desk.shell.events))  # type: ignore[attr-defined] # an IPython shell has them
-        show(Note(INSTEAD, css_class="immune-note"))
+        show(Tail.reader_note())
     else:
         print_lines(follower, print)  # the terminal's way
 

@@ -119,7 +119,6 @@ class Trace:
             "doubts": {w: int(n) for w, n in zip(self.words, counts, strict=True) if n and w != GOOD},
             "gaps": len(gaps),
             "longest_gap": longest,
-            "undrawn": self.undrawn,
         }
 
     def _edges(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
