@@ -207,15 +207,25 @@ def test_points_are_below_each_other():
 
 @pytest.mark.slow
 def test_the_picture_says_what_its_marks_mean():
-    """Two units without a display; an alert is in its sensor's panel only, and the legend names all."""
+    """Two units without a display; an alert is in its sensors' panels only, and the legend names all."""
     odd = np.array([0, 1, 2] * 10, np.int8)
     marked = replace(trace(range(30)), sensor="a", quality=odd, words=("good", "questionable", "bad"))
-    alert = {"at": 60_000.0, "severity": "critical", "sensor_id": "a"}
+    alert = {"at": 60_000.0, "severity": "critical", "sensors": ["a"]}
     other = replace(trace([2.0, 3.0]), sensor="b", unit="K")
     figure = stills.drawing([marked, other], [alert])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["questionable", "bad", "critical alert"]
     assert [len(panel.lines) for panel in figure.axes] == [4, 1]
     assert stills.picture([marked, other], [alert]).startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_picture_has_the_limits():
+    """A near one is a line with its words; one far away is named at the edge; whose it is, where it is not all's."""
+    both = [replace(trace([1.0, 2.0]), sensor="a"), replace(trace([1.5, 3.0]), sensor="b")]
+    limits = {"a": {"warning": 3.5, "critical": 90.0}, "b": {"warning": 3.5, "low": -7.25}}
+    (panel,) = stills.drawing(both, (), limits).axes
+    assert {text.get_text() for text in panel.texts} == {"warning 3.5", "↑ a critical 90", "↓ b low -7.25"}
+    assert [line.get_ydata()[0] for line in panel.lines[2:]] == [3.5]
 
 
 @pytest.fixture
@@ -306,6 +316,30 @@ def test_alerts_of_the_chosen_sensors_are_marked(explorer):
     assert all(alert["sensors"] == ["vib_001"] for alert in alerts)
     assert {alert["severity"] for alert in alerts} == {"critical", "warning", "info"}
     assert all(alert["sensor_id"] == "vib_001" or not alert["sensor_id"] for alert in alerts)
+
+
+def test_an_alert_raised_meanwhile_shows_when_the_range_is_chosen_again(explorer, session, sandbox):
+    """Choosing a range asks for alerts anew, the same range included; looking elsewhere in it does not."""
+    explorer.hear({"do": "open"})
+    explorer.hear({"do": "load", "chosen": ["vib_001"], "last": "1h"})
+    session.create_alert_rule(
+        "shaken", equipment_id="pump_001", parameter="value", operator=">", value=1e6, severity="critical"
+    )
+    now = pd.Timestamp.now("UTC").isoformat()
+    session.submit([{"sensor_id": "vib_001", "value": 2e6, "unit": "mm/s", "timestamp": now}])
+    before = len(sandbox.log("/v1/alerts"))
+    explorer.hear({"do": "look", "every": "5min"})
+    assert len(sandbox.log("/v1/alerts")) == before
+    explorer.hear({"do": "load", "chosen": ["vib_001"], "last": "1h", "again": True})
+    assert last(explorer, "picture")[0]["alerts"][-1]["message"].startswith("shaken")
+
+
+def test_an_alert_that_names_a_machine_is_about_its_sensors(session):
+    """The picture and the widget ask one question: a machine's alert is with the chosen sensors on it."""
+    exploration = Exploration(session, ["vib_001", "temp_001", "vib_002"])
+    exploration.sensors()
+    at_large = [alert for alert in exploration.alerts() if not alert["sensor_id"]]
+    assert {(alert["equipment_id"], *alert["sensors"]) for alert in at_large} == {("pump_001", "vib_001", "temp_001")}
 
 
 def test_limits_that_the_service_names_come_with_the_line(explorer):

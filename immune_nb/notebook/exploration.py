@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from immune_nb.frames.instants import Instant, Range
     from immune_nb.session import Session
 
-__all__ = ["Exploration", "limits_of"]
+__all__ = ["Exploration", "limits_of", "micros_of"]
 
 Within = tuple[pd.Timestamp, pd.Timestamp]
 MOST_ALERTS = 2_000
@@ -57,6 +57,7 @@ class Exploration:
         shown: The stretch of it that is looked at.
         every: Width of the bins to average over, as pandas writes it; empty for none.
         limits: By sensor, the limits that its record names, by their words; known after `sensors`.
+        machines: By sensor, the machine that it is on; known after `sensors`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Exploration:
         self.chosen: tuple[str, ...] = tuple(dict.fromkeys(sensors))
         self.every = ""
         self.limits: dict[str, dict[str, float]] = {}
+        self.machines: dict[str, str] = {}
         self._clock = clock
         self.choose_range(last=last, start=start, end=end)
 
@@ -93,10 +95,11 @@ class Exploration:
         self._batches: dict[tuple[str, ...], pd.DataFrame] = {}  # by whose readings they are
         self._traces: dict[str, Trace] = {}
         self._asked: set[str] = set()
+        self._alerts: tuple[list[dict[str, Any]], str] | None = None  # and what is wrong with them
 
     def show(self, start: int, end: int) -> None:
         """Look at a stretch of what is held, in microseconds since 1970; at all of it, if the two do not overlap."""
-        first, final = map(int, (micros(self.within[0]) or 0, micros(self.within[1]) or 0))
+        first, final = map(micros_of, self.within)
         if end - start > 1000 * SECOND:  # nobody points more exactly than that
             start, end = start // SECOND * SECOND, -(-end // SECOND) * SECOND
         start, end = max(first, start), min(final, end)
@@ -132,18 +135,19 @@ class Exploration:
 
     @property
     def remarks(self) -> list[str]:
-        """What did not arrive or cannot be drawn, a sentence each."""
+        """What did not arrive or cannot be drawn, of readings and of alerts, a sentence each."""
         receipts = [batch.attrs["immune"] for batch in self._batches.values()]
         broken = [receipt for receipt in receipts if not receipt["complete"]]
         undrawn = [trace for trace in self._traces.values() if trace.undrawn and trace.sensor in self.chosen]
         return [
             *(f"NOT complete: {part['rows']:,} rows arrived, stopped by {part['stopped_by']}." for part in broken),
             *(f"{one.undrawn:,} readings of {one.sensor} have no instant or no finite value." for one in undrawn),
+            *([self._alerts[1]] if self._alerts and self._alerts[1] else []),
         ]
 
     def traces(self) -> list[Trace]:
         """The readings that are looked at, a trace per chosen sensor that has any in the range."""
-        start, end = (micros(instant) or 0 for instant in self.shown)
+        start, end = map(micros_of, self.shown)
         held = [self._traces[sensor] for sensor in self.chosen if sensor in self._traces]
         return [trace.between(start, end) for trace in held]
 
@@ -185,10 +189,27 @@ class Exploration:
             texts = listed[column].astype(object) if column else pd.Series("", index=listed.index, dtype=object)
             cards[key] = texts.where(texts.notna(), "").astype(str)
         self.limits = limits_of(listed)
+        self.machines = dict(zip(cards["id"], cards["machine"], strict=True))
         found: list[dict[str, str]] = cards.to_dict("records")  # type: ignore[assignment] # its keys are text
         return found
 
-    def alerts(self) -> tuple[list[dict[str, Any]], str]:
+    def alerts(self) -> list[dict[str, Any]]:
+        """The alerts about chosen sensors, each with those; one that names none is about all of its machine.
+
+        They are asked for once for a range that is chosen. What is wrong with them is told of in `remarks`.
+        """
+        if self._alerts is None:
+            self._alerts = self._listed_alerts()
+        found = [{**alert, "sensors": self._about(alert)} for alert in self._alerts[0]]
+        return [alert for alert in found if alert["sensors"]]
+
+    def _about(self, alert: Mapping[str, Any]) -> list[str]:
+        """The chosen sensors that an alert is about."""
+        named, machine = alert["sensor_id"], alert["equipment_id"]
+        meant = {named} if named else {sensor for sensor, at in self.machines.items() if machine and at == machine}
+        return [sensor for sensor in self.chosen if sensor in meant]
+
+    def _listed_alerts(self) -> tuple[list[dict[str, Any]], str]:
         """The alerts there are, and what is wrong with them: not all, or none where the service has no such list."""
         try:
             alerts = self.session.alerts(limit=MOST_ALERTS, partial=True)
@@ -198,7 +219,7 @@ class Exploration:
         alerts = alerts[alerts["created_at"].notna()]
         texts = alerts[["severity", "status", "sensor_id", "equipment_id", "message"]].astype(object)
         cards: list[dict[str, Any]] = texts.where(texts.notna(), "").to_dict("records")  # type: ignore[assignment]
-        instants = ((micros(at) or 0) / 1000 for at in alerts["created_at"])
+        instants = (micros_of(at) / 1000 for at in alerts["created_at"])
         return [{**card, "at": at} for card, at in zip(cards, instants, strict=True)], wrong
 
     def _receipt(self, frame: pd.DataFrame) -> dict[str, Any]:
@@ -224,8 +245,7 @@ def _closed(within: Range, now: float) -> Within:
     start, end = within
     if start is None:
         raise QueryError("The range has no start.", hint="Write --last 7d, or --start.")
-    end = end if end is not None else time_range(None, None, "1s", now)[1]
-    assert end is not None  # noqa: S101 - `last` gives both
+    end = end if end is not None else _instant(math.ceil(now) * SECOND)
     if start >= end:
         raise QueryError(f"start {to_api(start)} is not before end {to_api(end)}.")
     return start, end
@@ -242,8 +262,13 @@ def limits_of(listed: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def _instant(micros: int) -> pd.Timestamp:
-    return pd.Timestamp(micros, unit="us", tz="UTC").as_unit("us")
+def micros_of(instant: pd.Timestamp) -> int:
+    """Microseconds since 1970 of an instant that is there."""
+    return micros(instant) or 0
+
+
+def _instant(since_1970: int) -> pd.Timestamp:
+    return pd.Timestamp(since_1970, unit="us", tz="UTC").as_unit("us")
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import copy
 import gzip
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from immune_nb.errors import ImmuneError
-from immune_nb.frames.instants import micros
 
 from .arguments import variable_name
+from .exploration import micros_of
 from .frame_tables import as_text
 from .shipped import Shipped, shipped
 from .show import dimensions
@@ -69,9 +69,6 @@ class Explorer(Shipped):
         self._profile = profile
         self._name = "df"
         self._wanted = {"last": exploration.last}
-        self._alerts: list[dict[str, Any]] | None = None
-        self._of_alerts = ""
-        self._machines: dict[str, str] = {}
         self._one_at_a_time = threading.RLock()  # some front ends let messages be handled on threads of their own
         super().__init__()
         self.on_msg(lambda _widget, message, _buffers: self.hear(message))
@@ -122,9 +119,7 @@ class Explorer(Shipped):
         state = {"chosen": asked.chosen, "last": asked.last, "every": asked.every, "name": self._name}
         self.send({"kind": "open", "profile": asked.session.profile.name, "id": self.model_id, "state": state})
         try:
-            sensors = asked.sensors()
-            self._machines = {sensor["id"]: sensor["machine"] for sensor in sensors}
-            self.send({"kind": "sensors", "sensors": sensors})
+            self.send({"kind": "sensors", "sensors": asked.sensors()})
         except ImmuneError as error:
             self.send({"kind": "sensors", "sensors": [{"id": sensor} for sensor in asked.chosen]})
             self._say(f"No list of sensors: {error}", tone="error")
@@ -162,8 +157,6 @@ class Explorer(Shipped):
                 return
             self._busy("Fetching…")
             asked.fetch(self._progress)
-        if self._alerts is None:
-            self._alerts, self._of_alerts = asked.alerts()
         self._draw()
 
     def _progress(self, tally: Tally) -> None:
@@ -177,7 +170,7 @@ class Explorer(Shipped):
     def _draw(self) -> None:
         """Send the lines of what is looked at, its statistics, and the code for it."""
         asked = self._exploration
-        traces = asked.traces()
+        traces, alerts = asked.traces(), asked.alerts() if asked.chosen else []
         cards = [_card(trace, asked.limits.get(trace.sensor, {})) for trace in asked.lines(traces)]
         start, end = map(_millis, asked.shown)
         first, final = map(_millis, asked.within)
@@ -186,25 +179,13 @@ class Explorer(Shipped):
             "lines": [card for card, _ in cards],
             "shown": [start, end],
             "within": [first, final],
-            "alerts": [alert for alert in self._of_chosen(self._alerts or ()) if start <= alert["at"] < end],
+            "alerts": [alert for alert in alerts if start <= alert["at"] < end],
             "statistics": [trace.summary() for trace in traces],
-            "remarks": [*asked.remarks, self._of_alerts] if self._of_alerts else asked.remarks,
+            "remarks": asked.remarks,
             "without": sorted({*asked.chosen} - {trace.sensor for trace in traces if len(trace.times)}),
             "code": self._code() if asked.chosen else None,
         }
         self.send(picture, buffers=[array.data for _, arrays in cards for array in arrays])
-
-    def _of_chosen(self, alerts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The alerts about chosen sensors, each with those; one that names none is about all of its machine."""
-        for alert in alerts:
-            named, machine = alert["sensor_id"], alert["equipment_id"]
-            mine = [
-                sensor
-                for sensor in self._exploration.chosen
-                if (sensor == named if named else machine and self._machines.get(sensor) == machine)
-            ]
-            if mine:
-                yield {**alert, "sensors": mine}
 
     def _send_rows(self, offset: int) -> None:
         frame = self._exploration.frame()
@@ -263,4 +244,4 @@ def _library() -> bytes:
 
 
 def _millis(instant: pd.Timestamp) -> float:
-    return (micros(instant) or 0) / 1000
+    return micros_of(instant) / 1000
