@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import gzip
+import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from .exploration import micros_of
 from .frame_tables import as_text
 from .shipped import Shipped, shipped
 from .show import dimensions
+from .traces import COLORS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +39,8 @@ __all__ = ["Explorer"]
 
 SCRIPTS = (
     "panel_parts.js",
+    "explorer_tables.js",
+    "explorer_talk.js",
     "explorer_list.js",
     "explorer_marks.js",
     "explorer_plot.js",
@@ -60,7 +64,7 @@ class Explorer(Shipped):
         "No explorer here? It needs a running kernel and a front end with widgets. Run %immune explore again, "
         "or %immune explore SENSOR --static."
     )
-    _esm = shipped(*SCRIPTS)
+    _esm = f"const COLORS = {json.dumps(COLORS)};\n{shipped(*SCRIPTS)}"
     _css = shipped("panel.css", "explorer.css")
 
     def __init__(self, exploration: Exploration, shell: Any, profile: Callable[[], str] = str) -> None:
@@ -85,6 +89,8 @@ class Explorer(Shipped):
             except Exception as error:
                 self._say(f"That failed unexpectedly ({type(error).__name__}).", tone="error")
                 raise
+            finally:
+                self.send({"kind": "done", "turn": message.get("turn")})
 
     def _do(self, message: Mapping[str, Any]) -> None:
         match message.get("do"):

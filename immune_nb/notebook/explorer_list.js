@@ -16,7 +16,7 @@ function sensorList(changed) {
   const toggle = (id) => {
     chosen = chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id];
     mark();
-    changed(chosen);
+    changed();
   };
 
   const option = (sensor) => {

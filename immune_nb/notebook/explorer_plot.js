@@ -1,8 +1,6 @@
 // The plot. The library comes from the kernel, once per page, and is run as a module of its own: whatever module
 // loader the page has does not see it. Lines arrive thinned; every other stretch is asked for anew.
 
-const LIGHT = ["#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#6b7785"];
-const DARK = ["#6aa8ff", "#ffa657", "#4cc9a7", "#f08bd0", "#b69cff", "#e0bd4d", "#4fc6e0", "#a9b6c4"];
 const PANEL = 190; // px, of several; a single one is higher
 const LANE = 20; // of a panel's alerts, above it
 const GAP = 18;
@@ -29,7 +27,10 @@ const isDark = (node) => {
 // What comes from elsewhere is text: the library reads some markup, and patterns of its own.
 const plain = (text) => String(text ?? "").slice(0, 300).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "%\u200b{");
 
-const colorOf = (place, dark) => (dark ? DARK : LIGHT)[place % LIGHT.length];
+const colorOf = (place, dark) => {
+  const colors = COLORS[dark ? "dark" : "light"]; // from the kernel's own list of them
+  return colors[place % colors.length];
+};
 
 // Plotly writes dates as text, in UTC and without saying so.
 const instant = (value) => (typeof value === "number" ? value

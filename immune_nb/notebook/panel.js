@@ -78,12 +78,7 @@ function render({ model, el }) {
     busy(true);
     asked = message.do;
     say(DOING_NOW[message.do]);
-    try {
-      model.send({ ...message, profile: ui.profile.field.value });
-    } catch {
-      busy(false);
-      root.classList.add("immune-gone"); // the kernel was shut down under us
-    }
+    if (!tell(model, root, { ...message, profile: ui.profile.field.value })) busy(false);
   };
 
   const area = signInArea(model, ask);

@@ -1,4 +1,4 @@
-// What the panel is built of. This file, sign_in.js and panel.js are one module, in this order.
+// What the panel, the explorer and the tail are built of: each is this file and its own, one module in that order.
 
 const element = (tag, properties = {}, ...children) => {
   const node = Object.assign(document.createElement(tag), properties);
@@ -28,6 +28,17 @@ const button = (text, act, properties = {}) => {
   return node;
 };
 
+const choices = (pairs, label, act) => {
+  const buttons = pairs.map(([value, text]) => {
+    const node = button(text, () => act(value));
+    node.dataset.value = value;
+    return node;
+  });
+  const node = element("div", { className: "immune-choices", role: "group", ariaLabel: label }, ...buttons);
+  const set = (value) => buttons.forEach((one) => { one.ariaPressed = String(one.dataset.value === value); });
+  return { node, set };
+};
+
 const folded = (summary, ...children) =>
   element("details", {}, keyboardSafe(element("summary", { textContent: summary })), ...children);
 
@@ -51,6 +62,17 @@ const copyButton = (text, what) => {
     setTimeout(() => { node.textContent = text; }, 2000);
   });
   return node;
+};
+
+// Whether a message went; it cannot where the kernel was shut down under us, and then the view says what to run.
+const tell = (model, root, message) => {
+  try {
+    model.send(message);
+    return true;
+  } catch {
+    root.classList.add("immune-gone");
+    return false;
+  }
 };
 
 const fill = (select, pairs, chosen) =>

@@ -19,7 +19,7 @@ from immune_nb.errors import ImmuneError
 from .exploration import micros_of
 from .show import Note, Table, duration, show
 from .surroundings import in_notebook
-from .traces import BAD
+from .traces import BAD, COLORS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,6 @@ WIDE = 40  # blocks
 NEAR = 0.5  # of the height of the readings: limits as near above or below them are drawn, and others only named
 NUMBERS = ("min", "mean", "max")
 AS_WIDE = "\u2007"  # a space as wide as a digit
-COLORS = ("#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#6b7785")
 RED, INK, GREY, PAPER = "#d32f2f", "#222222", "#888888", "white"  # of marks: no line is red
 SEVERITIES = {"critical": (RED, "--"), "warning": (INK, "--")}
 DOUBTFUL = {"marker": "o", "markersize": 4, "markerfacecolor": PAPER, "markeredgecolor": INK}
@@ -140,12 +139,13 @@ def drawing(traces: Sequence[Trace], alerts: Sequence[dict[str, Any]] = (), limi
     from matplotlib.dates import ConciseDateFormatter
     from matplotlib.figure import Figure
 
+    colors = COLORS["light"]
     units = list(dict.fromkeys(trace.unit for trace in traces))
     figure = Figure(figsize=(9, 1.4 + 2.1 * len(units)), dpi=130, layout="constrained", facecolor=PAPER)
     panels = figure.subplots(len(units), squeeze=False, sharex=True)[:, 0]
     marks: dict[str, Any] = {}
     for panel, unit in zip(panels, units, strict=True):
-        mine = [(trace, COLORS[place % len(COLORS)]) for place, trace in enumerate(traces) if trace.unit == unit]
+        mine = [(trace, colors[place % len(colors)]) for place, trace in enumerate(traces) if trace.unit == unit]
         for trace, color in mine:
             marks |= _draw(panel, trace, color)
         panel.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderpad=0, ncols=6, fontsize="small")

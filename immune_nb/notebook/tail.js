@@ -44,7 +44,7 @@ function render({ model, el }) {
   const live = element("span", { className: "immune-live", role: "status" });
   const stop = button("Stop", () => {
     stop.disabled = true;
-    send({ do: "stop" });
+    tell(model, root, { do: "stop" });
   });
   const rows = element("div", { className: "immune-courses" });
   const log = element("pre", { className: "immune-log" });
@@ -53,14 +53,6 @@ function render({ model, el }) {
   log.ariaLive = "off";
   const root = element("section", { className: "immune-panel immune-tail", ariaLabel: "New readings" },
     element("header", {}, element("strong", { textContent: "Tail" }), live, stop), rows, log, notice, dead);
-
-  const send = (message) => {
-    try {
-      model.send(message);
-    } catch {
-      root.classList.add("immune-gone");
-    }
-  };
 
   const lineOf = (sensor) => {
     if (!sensors.has(sensor)) {
@@ -117,12 +109,12 @@ function render({ model, el }) {
   const clock = setInterval(tick, 1000);
   el.append(root);
   tick();
-  send({ do: "open" });
+  tell(model, root, { do: "open" });
   return () => {
     views -= 1;
     clearInterval(clock);
     model.off("msg:custom", hear);
-    if (!views) send({ do: "stop" });
+    if (!views) tell(model, root, { do: "stop" });
   };
 }
 

@@ -17,13 +17,17 @@ import pandas as pd
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Line", "Trace", "traces_of"]
+__all__ = ["COLORS", "Line", "Trace", "traces_of"]
 
 POINTS = 2_000  # of one line; more than a screen is wide
 FEW = 3.0  # readings are missing where the spacing is more than so many times the usual one
 MOST_GAPS = 200  # whose very edges are kept; a shorter one only breaks the line
 MOST_MARKS = 100
 GOOD, BAD = "good", "bad"
+COLORS = {  # of lines in their order, on either ground; red, black and white are for marks
+    "light": ("#1f6fd6", "#d4690c", "#14866d", "#b03a8f", "#7a5cd6", "#9a7400", "#0b8aa6", "#6b7785"),
+    "dark": ("#6aa8ff", "#ffa657", "#4cc9a7", "#f08bd0", "#b69cff", "#e0bd4d", "#4fc6e0", "#a9b6c4"),
+}
 DIGITS = 5  # significant ones, of the greatest number of a sensor
 Line = tuple["NDArray[np.float64]", "NDArray[np.float64]"]  # milliseconds since 1970, values
 
