@@ -274,6 +274,26 @@ def test_help_is_no_formula_and_its_columns_are_straight(open_notebook):
     expect(notebook.output(0).locator("mjx-container")).to_have_count(0)
 
 
+def test_what_describe_tells_fits_a_narrow_page(open_notebook):
+    """Where an output is 400 pixels wide, no table of an endpoint must be scrolled sideways."""
+    names = ("GET /readings", "GET /alerts", "GET /sensors", "GET /predictions", "POST /webhooks")
+    lines = "\n".join(f"%immune describe {name}" for name in names)
+    notebook = open_notebook("describe.ipynb", f"%load_ext immune_nb\n{lines}")
+    notebook.select(0)
+    notebook.run_next()
+    expect(notebook.output(0).get_by_text("POST /webhooks: register a webhook")).to_be_visible(timeout=PATIENCE)
+    page, wide = notebook.page, "() => document.querySelector('.jp-OutputArea-output').clientWidth"
+    page.set_viewport_size({"width": page.viewport_size["width"] + 400 - page.evaluate(wide), "height": 900})
+    page.wait_for_function(f"({wide})() === 400")
+    boxes = (
+        notebook.output(0)
+        .locator("table")
+        .evaluate_all("tables => tables.map(table => [table.offsetWidth, table.parentElement.clientWidth])")
+    )
+    assert len(boxes) == 10
+    assert [box for box in boxes if box[0] > box[1]] == []
+
+
 def test_chromium_is_the_systems(browser: Browser):
     """The browser under test is Debian's, by name."""
     assert Path(shutil.which("chromium") or "").exists()

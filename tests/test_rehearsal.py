@@ -297,7 +297,16 @@ def test_ls_and_describe_give_did_you_mean(shell):
 def test_describe_tells_all_there_is(run):
     """Parameters with words, defaults, examples; columns with their dtypes; lines that work; the body of a write."""
     text = run("%immune describe readings")
-    for piece in ("quality", "good, questionable, bad", "1 to 1000", "datetime64[us, UTC]", "timestamp", "required"):
+    for piece in (
+        *("list of string · good, questionable, bad", "integer · 1 to 1000", "records on a page · default 100"),
+        *(
+            "the sensor · e.g. vib_001",
+            "string → datetime64[us, UTC]",
+            "string → category",
+            "  float64  ",
+            "required",
+        ),
+    ):
         assert piece in text
     assert "df = %immune readings vib_001 temp_001 --last 7d" in text
     assert 'df = session.readings(["vib_001", "temp_001"], last="7d")' in text

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "ls", "page"]
 
 FORM = "application/x-www-form-urlencoded"
+SAID_BY = {"float64": "number", "int64": "integer"}  # a dtype that leaves no doubt what the API sends
 
 
 def ls(desk: Desk, request: Request) -> None:
@@ -129,17 +130,17 @@ def _described(endpoint: Endpoint, profile: Profile) -> Iterator[Note | Table | 
         yield Note("\n".join(filter(None, notes)))
     if endpoint.parameters:
         elsewhere = any(field.place != "query" for field in endpoint.parameters)
-        header = ("name", *(["in"] if elsewhere else []), "type", "values", "default", "example", "what")
+        header = ("name", *(["in"] if elsewhere else []), "type", "what")
         yield Heading("Parameters" if elsewhere else "Parameters of the query")
         yield _table(endpoint.parameters, header)
     if endpoint.body:
         yield Heading(f"Body, {endpoint.body_type}")
-        yield _table(endpoint.body, ("name", "type", "values", "example", "what"))
+        yield _table(endpoint.body, ("name", "type", "what"))
     if endpoint.fields:
         within = f", one row per record of `{endpoint.list_name}`" if endpoint.list_name else ""
         yield Heading(f"Columns of the answer{within}")
         dtypes = _dtypes(endpoint, profile)
-        yield _table(endpoint.fields, ("name", "type", "pandas", "values", "what"), dtypes)
+        yield _table(endpoint.fields, ("name", "type", "what"), dtypes)
     yield Heading("Examples")
     yield Code("\n".join(_examples(endpoint, profile)))
 
@@ -152,18 +153,27 @@ def _table(fields: Sequence[Field], header: Sequence[str], dtypes: Mapping[str, 
 
 
 def _row(field: Field, dtype: str) -> dict[str, str]:
+    default = "" if field.default is None else f"default {quoted(field.default, 60)}"
     required = "required" if field.is_required and field.place != "path" else ""
     assumed = f"assumed: {field.assumed}" if field.assumed else ""
     return {
         "name": field.name,
         "in": field.place,
-        "type": field.type,
-        "pandas": dtype,
-        "values": ", ".join(field.words) or field.rule,
-        "default": "" if field.default is None else quoted(field.default, 60),
-        "example": quoted(_plain(field.example), 60),
-        "what": " · ".join(filter(None, (field.about, required, assumed))),
+        "type": " · ".join(filter(None, (_typed(field, dtype), ", ".join(field.words) or field.rule))),
+        "what": " · ".join(filter(None, (field.about, default, _for_example(field), required, assumed))),
     }
+
+
+def _typed(field: Field, dtype: str) -> str:
+    """What the API sends and what the frame has, once where one says the other."""
+    sent = field.type.partition(" (")[0] if dtype else field.type
+    return dtype if SAID_BY.get(dtype, dtype) == sent else " → ".join(filter(None, (sent, dtype)))
+
+
+def _for_example(field: Field) -> str:
+    """An example, where neither the words nor the line about the field have it already."""
+    example = quoted(_plain(field.example), 60)
+    return "" if not example or example in field.words or example in field.about else f"e.g. {example}"
 
 
 def _dtypes(endpoint: Endpoint, profile: Profile) -> dict[str, str]:
