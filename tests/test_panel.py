@@ -6,8 +6,10 @@ import base64
 import json
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import unquote
 
@@ -15,7 +17,7 @@ import httpx
 import ipywidgets
 import pytest
 from notebook_fixtures import leaks
-from servers.scripted import Scripted, error, reply, scripted
+from servers.scripted import Scripted, error, reply, scripted, token
 from servers.visitor import visiting
 
 from immune_nb.auth import keep
@@ -167,8 +169,8 @@ def test_a_login_elsewhere_shows_after_refresh(panel, desk, sandbox):
 def test_an_account_with_a_dot_stays_in_the_header(panel, desk, sandbox):
     """Who is logged in and how are told apart before they are joined, whatever an account is called."""
     claims = json.dumps({"preferred_username": "ann · night shift"}).encode()
-    token = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.x"
-    desk.sessions.add(Session(sandbox.profile, find_credentials(sandbox.profile, {}, token=token)))
+    jwt = f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.x"
+    desk.sessions.add(Session(sandbox.profile, find_credentials(sandbox.profile, {}, token=jwt)))
     panel.refresh()
     assert panel.logins["sandbox"]["who"] == "Logged in to sandbox as ann · night shift"
     assert panel.logins["sandbox"]["text"].startswith("access token")
@@ -251,11 +253,12 @@ def test_a_sign_in_that_fails_is_said(panel, desk, person, action, said):
 
 def test_a_pasted_address_logs_in_and_is_taken_out_of_its_message(panel, desk, person):
     """The address holds a code: it leaves the message; a wrong one is refused and changes nothing."""
+    told = threading.Event()
+    desk.shell.kernel = SimpleNamespace(io_loop=SimpleNamespace(add_callback=lambda _settle: told.set()))
     person.begins(panel, "browser")
     address = person.lands_at(panel)
     panel.hear({"do": "paste", "address": "http://127.0.0.1/callback?code=made-up&state=made-up"})
-    while not desk.waiting.problem:
-        desk.waiting.wait(0.1)
+    assert told.wait(30)
     panel.settle()
     assert "not the address of this login" in panel.notice["text"]
     message = {"do": "paste", "profile": "sandbox", "address": address}
@@ -287,8 +290,8 @@ def test_no_widget_state_holds_what_only_one_login_may_know(panel, desk, person)
     assert leaks(state(), desk.waiting.pending.user_code)
 
 
-def test_cancel_gives_up_and_what_comes_later_is_revoked(panel, desk, person):
-    """Cancel ends it at once; an agreement after that makes no login."""
+def test_cancel_gives_up(panel, desk, person):
+    """Cancel ends it at once, and makes no login."""
     person.begins(panel, "device")
     waiting = desk.waiting
     panel.hear({"do": "cancel", "profile": "sandbox"})
@@ -410,10 +413,11 @@ def test_an_address_with_digits_is_its_own_house():
 
 
 @pytest.fixture
-def issuer(monkeypatch) -> Iterator[Scripted]:
-    """A made-up authorization server, of a profile with a client."""
+def issuer(desk, monkeypatch) -> Iterator[Scripted]:
+    """A made-up authorization server in place of the sandbox's, of a profile with a client."""
     with scripted() as server:
         monkeypatch.setenv("SANDBOX_ISSUER", server.origin)
+        monkeypatch.setenv("SANDBOX_TOKEN_URL", f"{server.origin}/token")
         monkeypatch.setenv("SANDBOX_CLIENT_ID", "notebook")
         yield server
 
@@ -472,7 +476,26 @@ def test_a_server_that_breaks_off_ends_the_sign_in_in_words(panel, desk, issuer)
     assert desk.waiting.wait(30)
     panel.settle()
     assert panel.notice["tone"] == "error"
+    assert "no <b>client</b>" in panel.notice["text"]
     assert "\x1b" not in panel.notice["text"]
+
+
+def test_a_login_that_arrives_after_cancel_is_revoked(panel, desk, issuer):
+    """The person agreed while the last poll was under way: its token makes no login, and goes back to the server."""
+    asked, cancelled = threading.Event(), threading.Event()
+    issuer.publishes()
+    page = {"verification_uri": f"{issuer.origin}/device", "expires_in": 60, "interval": 0.1}
+    issuer.says("/device_authorization", reply({"device_code": "d", "user_code": "AB", **page}))
+    issuer.says("/token", replace(token("at_late", refresh_token="rt_late"), arrived=asked, after=cancelled))
+    issuer.says("/revoke", reply({}))
+    panel.hear({"do": "connect", "profile": "sandbox", "method": "device"})
+    waiting = desk.waiting
+    assert asked.wait(30)
+    panel.hear({"do": "cancel", "profile": "sandbox"})
+    cancelled.set()
+    assert waiting.wait(30)
+    assert waiting.session is None
+    assert "rt_late" in [request.form["token"] for request in issuer.asked("/revoke")]
 
 
 @pytest.mark.slow
