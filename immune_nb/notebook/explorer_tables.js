@@ -32,7 +32,7 @@ function statistics(picture, dark) {
   const rows = picture.statistics.map((one, place) => {
     const dot = element("span", { className: "immune-swatch" });
     dot.style.background = colorOf(place, dark);
-    const doubts = Object.entries(one.doubts).map(([word, count]) => `${counted(count)} ${word}`).join(", ");
+    const doubts = Object.entries(one.doubts).map(([word, count]) => `${counted(count)}\u00a0${word}`).join(", ");
     const name = element("span", {}, dot, one.sensor, element("span", { className: "immune-unit", textContent: one.unit }));
     return [name, counted(one.rows), ...[one.min, one.mean, one.max, one.std, one.last].map((value) => digits(value, one.decimals, most)), doubts || "–",
       one.gaps ? counted(one.gaps) : "–", span(one.longest_gap)];

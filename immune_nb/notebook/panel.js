@@ -120,6 +120,7 @@ function render({ model, el }) {
     ui.other.hidden = Boolean(model.get("sign_in").id);
     ui.other.firstChild.hidden = !login;
     lead.textContent = login?.who ?? "Log in";
+    title.hidden = ui.other.hidden && !login; // the sign-in has a line of its own
     ui.host.textContent = ui.other.hidden ? "" : profile.host ?? ""; // the sign-in names its own
     ui.custom.hidden = profile.name !== CUSTOM;
     ui.client.node.hidden = !signsIn && method !== "client";

@@ -80,8 +80,9 @@ function render({ model, el }) {
       drawn.draw(all);
     }
     recent = [...recent, ...readings].slice(-LINES);
+    const wide = Math.max(...recent.map((one) => (one.sensor_id ?? "").length));
     log.textContent = recent.map((one) =>
-      `${time(one.at)} UTC  ${one.sensor_id ?? ""}  ${short(one.value)} ${one.unit ?? ""}${one.quality && one.quality !== "good" ? `  ${one.quality}` : ""}`).join("\n");
+      `${time(one.at)} UTC  ${(one.sensor_id ?? "").padEnd(wide)}  ${short(one.value)} ${one.unit ?? ""}${one.quality && one.quality !== "good" ? `  ${one.quality}` : ""}`).join("\n");
   };
 
   const tick = () => {
