@@ -28,6 +28,7 @@ from immune_nb.notebook.arguments import parse
 from immune_nb.notebook.attempts import Attempt
 from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.explain import another_account
+from immune_nb.notebook.explorer import Explorer
 from immune_nb.notebook.invitation import invitation_to
 from immune_nb.notebook.panel import LoginPanel, reader_note
 from immune_nb.profiles import IIINIT, IMMUNE, Profile
@@ -189,6 +190,11 @@ def test_nothing_is_fetched_from_elsewhere(panel):
     assert "import " not in panel._esm
     assert "http" not in panel._esm + panel._css
     assert "url(" not in panel._css
+
+
+def test_a_page_by_plain_http_will_do(panel):
+    """A hub need not have TLS: what browsers keep from its pages then is not used (copying has a way out)."""
+    assert re.findall(r"crypto\.\w+(?=\()|subtle|serviceWorker", panel._esm + Explorer._esm) == []
 
 
 class Person:

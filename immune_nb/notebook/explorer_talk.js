@@ -8,7 +8,7 @@ function conversation(model, root, doing) {
   let queued = []; // those behind it
   let turns = 0;
   let waiting = null;
-  const mine = crypto.randomUUID(); // other views of the explorer hear what is answered here
+  const mine = unique(); // other views of the explorer hear what is answered here
 
   const show = (text) => {
     clearTimeout(waiting);

@@ -14,8 +14,11 @@ const keyboardSafe = (node) => {
 
 const quiet = { autocomplete: "off", spellcheck: false, autocapitalize: "off" };
 
+// A name of its own on the page; `crypto.randomUUID` is missing where a hub has no TLS.
+const unique = () => `immune-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+
 const row = (field, text) => {
-  field.id = `immune-${crypto.randomUUID()}`;
+  field.id = unique();
   const label = element("label", { htmlFor: field.id, textContent: text });
   return { field, label, node: element("div", { className: "immune-row" }, label, field) };
 };
