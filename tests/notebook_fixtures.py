@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -16,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -35,18 +33,6 @@ CHROMIUM_ARGUMENTS = (
 )
 SCREENSHOTS = Path(__file__).parent.parent / "build" / "screenshots"
 SECONDS = 1000  # playwright counts milliseconds
-
-
-def spellings(secret: str) -> list[str]:
-    """A secret in every form it might leak in (gauntlet L)."""
-    coded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    wide = secret.encode("utf-16-le").decode("latin-1")
-    return [secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], coded, wide]
-
-
-def leaks(text: str, secret: str) -> bool:
-    """Whether `text` holds the secret in any spelling."""
-    return any(spelling in text for spelling in spellings(secret))
 
 
 @dataclass

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import nbformat
 import pytest
 import yaml
-from notebook_fixtures import leaks
+from gauntlet.canaries import leaked
 from test_magic import Shell, shell
 
 from immune_nb.auth.secrets import Secret
@@ -135,8 +135,8 @@ def test_thirty_planted_leaks_are_found(planted, tmp_path):
     rest = {"old-checkpoint.ipynb", "typed.ipynb", "state.ipynb", "dump.env", "frame.bin", "IPython history"}
     assert rest <= set(by_file)
     said = "\n".join(map(str, findings)) + repr(findings)
-    assert not leaks(said, LIVE)
-    assert not leaks(said, SHAPED)
+    assert not leaked(said, LIVE)
+    assert not leaked(said, SHAPED)
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -242,10 +242,10 @@ def test_the_command_line_has_an_exit_status(tmp_path):
     done = run("audit", str(tmp_path), IMMUNE_API_KEY=LIVE)
     assert done.returncode == 1
     assert "one.ipynb: cell 1, output 1 (text), line 1: $IMMUNE_API_KEY, in use" in done.stdout
-    assert not leaks(done.stdout + done.stderr, LIVE)
+    assert not leaked(done.stdout + done.stderr, LIVE)
     unasked = run("audit", str(tmp_path), "--fix", IMMUNE_API_KEY=LIVE)  # where nobody can answer
     assert (unasked.returncode, unasked.stderr) == (1, "")
-    assert leaks(file.read_text(), LIVE)
+    assert leaked(file.read_text(), LIVE)
     assert run("audit", str(tmp_path), "--fix", "--yes", IMMUNE_API_KEY=LIVE).returncode == 0
     assert run("audit", str(tmp_path), IMMUNE_API_KEY=LIVE).returncode == 0
     assert run("audit", str(tmp_path / "nowhere")).returncode == 2
@@ -275,7 +275,7 @@ def test_the_magic_knows_the_live_login(shell: Shell, sandbox, monkeypatch, tmp_
     file = write(tmp_path / "one.ipynb", cell("print(key)", stream(sandbox.api_key)))
     said = shell.shown(f"%immune audit {file}")
     assert "cell 1, output 1 (text), line 1: the API key of sandbox, in use" in said
-    assert not leaks(said, sandbox.api_key)
+    assert not leaked(said, sandbox.api_key)
     assert "--yes" in str(shell.fails(f"%immune audit {file} --fix"))
     assert sandbox.api_key in file.read_text()
     assert "1 of 3 places" in said

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from notebook_fixtures import leaks
+from gauntlet.canaries import leaked
 from test_magic import Shell, shell
 
 from immune_nb.auth.probe import probe
@@ -41,8 +41,8 @@ def test_it_is_safe_to_paste(shell: Shell, sandbox, monkeypatch, clean_environme
         r"versions +immune_nb \d",
     ):
         assert re.search(part, said), part
-    assert not leaks(said, CANARY)
-    assert not leaks(said, sandbox.api_key)
+    assert not leaked(said, CANARY)
+    assert not leaked(said, sandbox.api_key)
     assert str(clean_environment) not in said
 
 

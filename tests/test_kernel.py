@@ -15,11 +15,11 @@ import httpx
 import nbformat
 import psutil
 import pytest
+from gauntlet.canaries import leaked
 from jupyter_client import BlockingKernelClient, KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from notebook_fixtures import leaks
 from servers.visitor import visiting
 
 from immune_nb.connecting import connect
@@ -107,7 +107,7 @@ def test_a_wrong_key_stops_the_run(environment):
     (error,) = run.notebook.cells[1].outputs
     assert len(error.traceback) == 1
     assert "\n" not in error.traceback[0]
-    assert not leaks(json.dumps(run.notebook), KEY_CANARY)
+    assert not leaked(json.dumps(run.notebook), KEY_CANARY)
 
 
 def test_no_credentials_stop_the_run_and_name_the_variables(environment):
@@ -140,7 +140,7 @@ def test_each_link_that_needs_nobody_logs_in(environment, sandbox, tmp_path, lin
     assert "taken" in run.text(1)
     assert "the secret is" in run.text(1)
     assert run.text(2).startswith("3\n")
-    assert not leaks(json.dumps(run.notebook), key)
+    assert not leaked(json.dumps(run.notebook), key)
 
 
 @pytest.mark.parametrize("method", ["", "--method browser", "--method device", "--method browser --from panel"])
@@ -202,13 +202,13 @@ def test_the_executed_notebook_holds_no_credential(environment, sandbox):
     )
     assert run.error is None
     assert "widgets" in run.notebook.metadata
-    assert not leaks(json.dumps(run.notebook), sandbox.api_key)
+    assert not leaked(json.dumps(run.notebook), sandbox.api_key)
 
 
 def test_the_notebook_probe_can_fail(sandbox):
     """Positive control: the same probe finds a key in an ordinary password widget."""
     run = Run(("import ipywidgets, os\nipywidgets.Password(value=os.environ['LEAK'])",), {"LEAK": sandbox.api_key})
-    assert leaks(json.dumps(run.notebook), sandbox.api_key)
+    assert leaked(json.dumps(run.notebook), sandbox.api_key)
 
 
 class Kernel:
@@ -293,7 +293,7 @@ def test_a_key_typed_into_the_panel_is_broadcast_nowhere(start_kernel, sandbox):
     kernel.comm(model, {"method": "custom", "content": typed})
     assert "API key" in kernel.value("import immune_nb; print(immune_nb.current().status().method)")
     kernel.run("import ipywidgets, json; print(json.dumps(ipywidgets.Widget.get_manager_state()))")
-    assert not leaks(kernel.broadcast(), sandbox.api_key)
+    assert not leaked(kernel.broadcast(), sandbox.api_key)
 
 
 def test_the_broadcast_probe_can_fail(start_kernel, sandbox):
@@ -301,7 +301,7 @@ def test_the_broadcast_probe_can_fail(start_kernel, sandbox):
     kernel, _ = start_kernel()
     model = kernel.value("import ipywidgets; w = ipywidgets.Password(); print(w.model_id)")
     kernel.comm(model, {"method": "update", "state": {"value": sandbox.api_key}, "buffer_paths": []})
-    assert leaks(kernel.broadcast(), sandbox.api_key)
+    assert leaked(kernel.broadcast(), sandbox.api_key)
 
 
 def sign_in_kernel(start_kernel, sandbox, line: str) -> Kernel:
@@ -343,7 +343,7 @@ def test_a_query_waits_for_the_sign_in_and_the_link_comes_again(start_kernel, sa
     shown = json.dumps([m["content"] for m in seen if m["msg_type"] in ("display_data", "stream")], default=str)
     assert "Waiting up to 120 s for the sign-in to sandbox" in shown
     assert "browser sign-in" in shown
-    assert not leaks(shown, link)
+    assert not leaked(shown, link)
     assert kernel.value("print(len(df))") == "3"
 
 
@@ -405,9 +405,9 @@ def test_the_sign_in_notebook_runs_with_nothing_set(clean_environment):
     notebook.cells.insert(2, probe)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(SIGN_IN.parent)}}).execute()
     (secret,) = json.loads(probe.outputs[0].text)
-    assert leaks(json.dumps(notebook), secret)  # positive control: the spy's own output
+    assert leaked(json.dumps(notebook), secret)  # positive control: the spy's own output
     notebook.cells.remove(probe)
-    assert not leaks(json.dumps(notebook), secret)
+    assert not leaked(json.dumps(notebook), secret)
     shown = {cell.id: "\n".join(map(plain, cell.outputs)) for cell in notebook.cells if cell.cell_type == "code"}
     told = "\n".join(shown.values())
     for line in (

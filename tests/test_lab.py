@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from notebook_fixtures import SECONDS, Lab, NotebookPage, browser, leaks, running_lab, settle
+from gauntlet.canaries import leaked
+from notebook_fixtures import SECONDS, Lab, NotebookPage, browser, running_lab, settle
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.slow
@@ -86,7 +87,7 @@ def test_a_key_typed_and_clicked_leads_to_a_frame(open_notebook, lab, sandbox, t
     notebook.save()
     saved = lab.read(f"{name}.ipynb")
     assert "application/vnd.jupyter.widget-state+json" in saved
-    assert not leaks(saved, sandbox.api_key)
+    assert not leaked(saved, sandbox.api_key)
 
 
 def test_the_keyboard_alone_is_enough(open_notebook, lab, sandbox):
@@ -141,8 +142,8 @@ def test_a_refused_key_is_explained_in_the_panel(open_notebook, lab, sandbox):
     expect(page.get_by_text("min left")).to_be_visible(timeout=PATIENCE)
     notebook.shoot("client_credentials")
     notebook.save()
-    assert not leaks(lab.read("refused.ipynb"), "canary-wrong-key")
-    assert not leaks(lab.read("refused.ipynb"), sandbox.client_secret)
+    assert not leaked(lab.read("refused.ipynb"), "canary-wrong-key")
+    assert not leaked(lab.read("refused.ipynb"), sandbox.client_secret)
 
 
 def test_who_is_in_stands_at_the_head_and_the_form_is_folded(open_notebook, lab, sandbox):
@@ -178,7 +179,7 @@ def test_a_key_that_is_typed_and_not_sent_is_not_saved(open_notebook, lab):
     notebook.page.get_by_label("API key").press_sequentially("canary-Xw93kd0Lz")
     notebook.save()
     assert "widget-state" in lab.read("unsent.ipynb")
-    assert not leaks(lab.read("unsent.ipynb"), "canary-Xw93kd0Lz")
+    assert not leaked(lab.read("unsent.ipynb"), "canary-Xw93kd0Lz")
 
 
 def test_the_saved_notebook_probe_can_fail(open_notebook, lab):
@@ -189,7 +190,7 @@ def test_the_saved_notebook_probe_can_fail(open_notebook, lab):
     notebook.page.get_by_label("Leaky").press_sequentially("canary-Xw93kd0Lz")
     notebook.page.get_by_label("Leaky").press("Tab")
     notebook.save()
-    assert leaks(lab.read("control.ipynb"), "canary-Xw93kd0Lz")
+    assert leaked(lab.read("control.ipynb"), "canary-Xw93kd0Lz")
 
 
 def test_a_busy_kernel_is_explained(open_notebook, sandbox):

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import httpx
 import ipywidgets
 import pytest
-from notebook_fixtures import leaks
+from gauntlet.canaries import leaked
 from servers.scripted import Scripted, error, reply, scripted, token
 from servers.visitor import visiting
 
@@ -112,14 +112,14 @@ def test_an_unusable_secret_is_refused_without_quoting_it(panel):
     """A key that no header can carry is an error that does not repeat it (L45)."""
     panel.hear(key_message(CANARY + "\x00"))
     assert panel.notice["tone"] == "error"
-    assert not leaks(json.dumps(panel.notice), CANARY)
+    assert not leaked(json.dumps(panel.notice), CANARY)
 
 
 def test_the_message_is_emptied_of_its_secret(panel):
     """The kernel keeps the last message as its parent; the secret is taken out of it."""
     message = key_message("wrong-" + CANARY)
     panel.hear(message)
-    assert not leaks(json.dumps(message), CANARY)
+    assert not leaked(json.dumps(message), CANARY)
 
 
 @pytest.mark.parametrize("secret", ["right", "wrong"])
@@ -127,14 +127,14 @@ def test_no_widget_state_holds_the_secret(panel, sandbox, secret):
     """Neither a login nor a refusal leaves the secret in any widget's state (L09, L10)."""
     typed = sandbox.api_key if secret == "right" else CANARY
     panel.hear(key_message(typed))
-    assert not leaks(state(), typed)
-    assert not leaks(repr(panel) + str(panel._repr_mimebundle_()) + str(panel.get_state()), typed)
+    assert not leaked(state(), typed)
+    assert not leaked(repr(panel) + str(panel._repr_mimebundle_()) + str(panel.get_state()), typed)
 
 
 def test_the_state_probe_can_fail():
     """Positive control: the same probe finds the value of an ordinary password widget."""
     widget = ipywidgets.Password(value=CANARY)
-    assert leaks(state(), CANARY)
+    assert leaked(state(), CANARY)
     widget.close()
 
 
@@ -290,10 +290,10 @@ def test_no_widget_state_holds_what_only_one_login_may_know(panel, desk, person)
     """State, verifier and device code are in no widget's state (A13, L09); the probe finds the user's code."""
     person.begins(panel, "browser")
     grant = desk.waiting.pending._sign_in._grant
-    assert not any(leaks(state(), secret.reveal()) for secret in (grant._state, grant._verifier))
+    assert not any(leaked(state(), secret.reveal()) for secret in (grant._state, grant._verifier))
     person.begins(panel, "device")
-    assert not leaks(state(), desk.waiting.pending._sign_in._grant._code.reveal())
-    assert leaks(state(), desk.waiting.pending.user_code)
+    assert not leaked(state(), desk.waiting.pending._sign_in._grant._code.reveal())
+    assert leaked(state(), desk.waiting.pending.user_code)
 
 
 def test_cancel_gives_up(panel, desk, person):
@@ -440,7 +440,7 @@ def test_what_the_device_endpoint_says_is_escaped_capped_and_warned_of(panel, de
     assert "elsewhere.example is not a host of 'sandbox'" in panel.sign_in["warning"]
     assert panel.sign_in["code"].startswith("AB [31m CCC")
     assert len(panel.sign_in["code"]) <= 40
-    assert not leaks(state(), CANARY)
+    assert not leaked(state(), CANARY)
 
 
 @pytest.mark.parametrize("address", ["http://elsewhere.example/device", "javascript:alert(1)", "device"])
@@ -467,7 +467,7 @@ def test_without_a_method_the_issuers_own_way_is_taken(desk, issuer, monkeypatch
     issuer.publishes(device_authorization_endpoint=None)
     desk.shell.kernel = None
     desk.shell.get_parent = lambda: {"content": {"allow_stdin": True}}
-    ways_in.log_in(desk, parse("login --profile sandbox", {}), desk.shell)
+    ways_in.log_in(desk, parse("login --profile sandbox", {}))
     assert desk.panel.method == "browser"
     assert desk.panel.sign_in["method"] == "browser"
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import nbformat
 import papermill
 import pytest
+from gauntlet.canaries import leaked
 from nbclient import NotebookClient
-from notebook_fixtures import leaks
 from servers.scripted import reply, scripted
 
 import immune_nb as im
@@ -169,7 +169,7 @@ def test_each_link_logs_in(here, by):
         assert source in text
         assert "3 sensors" in text
     for secret in (here.sandbox.api_key, here.sandbox.client_secret):
-        assert not leaks("".join(written), secret)
+        assert not leaked("".join(written), secret)
 
 
 def test_papermill_fails_when_there_is_nothing(here):

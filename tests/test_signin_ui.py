@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pexpect
 import pytest
-from notebook_fixtures import SECONDS, Lab, NotebookPage, browser, leaks, running_lab
+from gauntlet.canaries import leaked
+from notebook_fixtures import SECONDS, Lab, NotebookPage, browser, running_lab
 from playwright.sync_api import Browser, Page, expect
 from servers.visitor import visiting
 
@@ -123,7 +124,7 @@ def test_code_with_pkce_from_the_panel_to_a_frame(open_notebook, lab, sandbox, t
     (state,) = parse_qs(urlsplit(address).query)["state"]
     saved = lab.read(f"browser_{name}.ipynb")
     assert "widget-state" in saved
-    assert not leaks(saved, state)
+    assert not leaked(saved, state)
 
 
 @pytest.mark.parametrize(("theme", "name"), [("JupyterLab Light", "light"), ("JupyterLab Dark", "dark")])

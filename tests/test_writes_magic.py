@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import nbformat
 import pytest
+from gauntlet.canaries import leaked
 from IPython.core.error import UsageError
 from jupyter_client import BlockingKernelClient, KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from notebook_fixtures import leaks
 from servers.scripted import Answer, reply, scripted
 from test_magic import Shell, logged_in, shell
 
@@ -245,7 +245,7 @@ def test_the_logins_own_credential_is_neither_shown_nor_sent(logged_in, sandbox,
     logged_in.capture.readouterr()
     assert "credential of the login" in refused(logged_in, cell.format(switch=switch))
     said = logged_in.capture.readouterr()
-    assert not leaks(said.out + said.err, sandbox.api_key)
+    assert not leaked(said.out + said.err, sandbox.api_key)
     assert writes(sandbox) == []
     logged_in.ip.user_ns["innocent"] = "another text"  # positive control: the same line with another value is shown
     logged_in.ip.user_ns["listed"] = ["another text"]
