@@ -30,7 +30,7 @@ from immune_nb.notebook.desk import Desk
 from immune_nb.notebook.explain import another_account
 from immune_nb.notebook.explorer import Explorer
 from immune_nb.notebook.invitation import invitation_to
-from immune_nb.notebook.panel import LoginPanel, reader_note
+from immune_nb.notebook.panel import LoginPanel
 from immune_nb.profiles import IIINIT, IMMUNE, Profile
 from immune_nb.session import Session
 
@@ -181,8 +181,8 @@ def test_without_widgets_the_text_says_what_to_do(panel):
     """Plain-text readers and reopened notebooks are told to run the login again."""
     data, _ = panel._repr_mimebundle_()
     assert "%immune login --from prompt" in data["text/plain"]
-    assert "%immune login" in repr(reader_note())
-    assert "immune-note" in reader_note()._repr_html_()
+    assert "%immune login" in repr(LoginPanel.reader_note())
+    assert "immune-note" in LoginPanel.reader_note()._repr_html_()
 
 
 def test_nothing_is_fetched_from_elsewhere(panel):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .desk import Desk
 
-__all__ = ["LoginPanel", "reader_note"]
+__all__ = ["LoginPanel"]
 
 OWN_SANDBOX = "Leave the secret empty: a local sandbox starts, and logs in by itself."
 
@@ -217,6 +217,3 @@ def _visible(status: Any) -> dict[str, Any]:
 
 def _words(scopes: tuple[str, ...] | None) -> str:
     return " ".join(scopes or ())
-
-
-reader_note = LoginPanel.reader_note  # for whoever shows the panel

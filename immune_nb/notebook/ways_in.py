@@ -194,7 +194,7 @@ def _show_panel(desk: Desk, attempt: Attempt) -> None:
 
     A sign-in starts at once: cells that are queued behind this one can only wait for what is underway.
     """
-    from .panel import LoginPanel, reader_note
+    from .panel import LoginPanel
 
     attempts = _fitting(desk, attempt)
     if attempts[0].method in SIGN_INS and not person_can_act(desk.shell):
@@ -207,7 +207,7 @@ def _show_panel(desk: Desk, attempt: Attempt) -> None:
         desk.panel.close()
     desk.panel = panel
     show(panel)
-    show(reader_note())
+    show(LoginPanel.reader_note())
 
 
 def _fitting(desk: Desk, attempt: Attempt) -> list[Attempt]:
