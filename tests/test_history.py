@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from gauntlet.canaries import leaked
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+import immune_nb as im
+from immune_nb.auth.chain import find_credentials
 from immune_nb.notebook.history import HIDDEN, scrubbed
+from immune_nb.session import Session
+from immune_nb.sessions import sessions_of
 
 CANARY = "canary9Xw3kd0LzPq7TnB2vM"
 LINES = [
@@ -177,3 +182,19 @@ def test_the_rest_of_the_cell_is_kept():
 def test_no_surroundings_hide_a_secret(before, after):
     """Whatever stands around it, the secret of a magic line is scrubbed, and nothing crashes."""
     assert CANARY not in scrubbed(f"{before}\n%immune login --api-key {CANARY}\n{after}").replace(before, "")
+
+
+def test_the_own_credential_is_known_by_itself(shell):
+    """A key in use that looks like nothing is refused on a line and in a body, and stays out of the history."""
+    plain, profile = "plain words as a key", im.Profile("lab", "http://127.0.0.1:9")
+    sessions_of(shell).add(Session(profile, find_credentials(profile, {}, api_key=plain)))
+    for cell in (f"%immune get /x/{quote(plain)}", f"%%immune post /x --yes\nnote: {plain}"):
+        result = shell.run_cell(cell, store_history=True)
+        assert "No secret belongs" in str(result.error_in_exec)
+        assert leaky(shell, plain) == []
+
+
+def test_a_name_given_in_the_same_cell_is_known(shell):
+    """`%alias_magic` and what it names, in one cell: the line below it is scrubbed, too."""
+    shell.run_cell(f"%alias_magic im immune\n%im login --api-key {CANARY}", store_history=True)
+    assert leaky(shell) == []

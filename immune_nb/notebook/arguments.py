@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from IPython.core.error import UsageError
 
 from .bodies import read_body
-from .refusal import refuse_secrets
+from .refusal import Carries, carries_secret, refuse_secrets
 from .subcommands import COMMANDS, command_named
 from .variables import Namespace, value_of
 from .vocabulary import HELP, Command, Option
@@ -60,7 +60,11 @@ class Request:
 
 
 def parse(
-    line: str, namespace: Namespace, cell: str | None = None, paths: Callable[[], Iterable[str]] = tuple
+    line: str,
+    namespace: Namespace,
+    cell: str | None = None,
+    paths: Callable[[], Iterable[str]] = tuple,
+    carries: Carries = carries_secret,
 ) -> Request:
     """Read a line, and the cell body below it.
 
@@ -69,11 +73,12 @@ def parse(
         namespace: Where ``{name}`` and ``$name`` are looked up.
         cell: What stands below ``%%immune``; None for a line alone.
         paths: Gives the endpoints that are known, for whoever takes one for a subcommand.
+        carries: Tells whether a text holds a secret.
 
     Raises:
         UsageError: The line is wrong; one sentence says how, and repeats nothing of the line.
     """
-    refuse_secrets(line, cell or "")
+    refuse_secrets(line, cell or "", carries)
     words, silent = split(line)
     target, words = _alias(words)
     if not words or words[0].bare in HELPERS:

@@ -14,6 +14,7 @@ from immune_nb.profiles import SANDBOX, Profile, find_profile, load_profiles
 from .attempts import Arrival, Attempt
 from .explain import another_account, farewell, overridden, remembered
 from .memory import Memory
+from .spellings import finder
 from .surroundings import SIGN_INS, client_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Desk:
         if name not in {session.profile.name for session in self.sessions}:
             self.profile(name)
         return self.sessions.get(name)
+
+    def gives_away(self, text: str) -> bool:
+        """Whether a text holds a credential of a login of this kernel, in any spelling."""
+        held = finder((secret.name, secret) for session in self.at_hand or () for secret in session.secrets())
+        return bool(held(text.encode("utf-8", "surrogatepass")))
 
     def attempt_of(self, session: Session) -> Attempt:
         """What was asked for when that login was made; a login made in Python was asked for nowhere here."""

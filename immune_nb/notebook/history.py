@@ -8,13 +8,15 @@ The cell's source, `%logstart`, the front end's copy and the cell that loads the
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
-from .refusal import carries_secret
+from .refusal import Carries, carries_secret
 
 __all__ = ["HIDDEN", "HistoryGuard", "names_of", "scrubbed"]
 
 HIDDEN = "# a secret stood here, and was not kept"
+ALIAS = re.compile(r"%alias_magic\s+(?:-\w+\s+)*(\w+)\s+immune\b")
 JOINED = re.compile(r"(?:[^\n]*\\\n)*[^\n]+")  # a line, with those that a backslash at the end adds
 
 
@@ -23,10 +25,12 @@ class HistoryGuard:
 
     Args:
         shell: The IPython shell.
+        carries: Tells whether a text holds a secret.
     """
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, carries: Carries = carries_secret) -> None:
         self._shell = shell
+        self._carries = carries
         self._inner: Any = None
 
     def start(self) -> None:
@@ -45,7 +49,7 @@ class HistoryGuard:
 
     def _store(self, line_num: int, source: str, source_raw: str | None = None) -> None:
         raw = source if source_raw is None else source_raw
-        clean = scrubbed(raw, names_of(self._shell))
+        clean = scrubbed(raw, names_of(self._shell), self._carries)
         if clean == raw:
             self._inner(line_num, source, source_raw)
         else:
@@ -54,7 +58,7 @@ class HistoryGuard:
     def _forget(self, result: Any) -> None:
         """Clean what the shell keeps of the last cell besides its history."""
         info = result.info
-        clean = scrubbed(info.raw_cell or "", names_of(self._shell))
+        clean = scrubbed(info.raw_cell or "", names_of(self._shell), self._carries)
         if info.raw_cell and clean != info.raw_cell:
             info.raw_cell = info.transformed_cell = clean
 
@@ -66,31 +70,32 @@ def names_of(shell: Any) -> set[str]:
     return {"immune"} | {name for name, stands_for in named if stands_for == "immune"}
 
 
-def scrubbed(cell: str, names: set[str] | frozenset[str] = frozenset({"immune"})) -> str:
+def scrubbed(cell: str, names: Collection[str] = frozenset({"immune"}), carries: Carries = carries_secret) -> str:
     """A cell without the `%immune` lines that carry a secret; the same text when none does.
 
     Args:
         cell: Source as typed.
         names: What the magic is called.
+        carries: Tells whether a text holds a secret.
     """
-    called = "|".join(map(re.escape, sorted(names)))
+    called = "|".join(map(re.escape, sorted({*names, *ALIAS.findall(cell)})))
     typed = re.compile(rf"(?P<before>(?:.*?%{{1,2}}|\s*(?=\w+\s+[a-z]))(?:{called})\b)(?P<line>.*)", re.DOTALL)
     in_python = re.compile(rf"\s*.*\brun_(?:line|cell)_magic\b.*\b(?:{called})\b(?P<line>.*)", re.DOTALL)
 
     def clean(match: re.Match[str]) -> str:
         line = match[0]
-        if (magic := typed.fullmatch(line)) and carries_secret(magic["line"]):
+        if (magic := typed.fullmatch(line)) and carries(magic["line"]):
             return f"{magic['before']} {HIDDEN}"
-        if (call := in_python.fullmatch(line)) and carries_secret(call["line"]):
+        if (call := in_python.fullmatch(line)) and carries(call["line"]):
             return f"{line[: len(line) - len(line.lstrip())]}pass  {HIDDEN}"
         return line
 
-    return _without_body(JOINED.sub(clean, cell), called)
+    return _without_body(JOINED.sub(clean, cell), called, carries)
 
 
-def _without_body(cell: str, called: str) -> str:
+def _without_body(cell: str, called: str, carries: Carries) -> str:
     """The same without a cell body that carries a secret; what stands above `%%immune` may be another cell magic."""
     magic = re.search(rf"^[^\S\n]*%%(?:{called})\b[^\n]*\n(?P<body>.*)\Z", cell, re.DOTALL | re.MULTILINE)
-    if magic and carries_secret(magic["body"]):
+    if magic and carries(magic["body"]):
         return f"{cell[: magic.start('body')]}{HIDDEN}"
     return cell

@@ -22,6 +22,7 @@ from .completion import Completion
 from .desk import Desk
 from .frame_tables import FrameTables
 from .history import HistoryGuard, names_of
+from .refusal import carries_secret
 from .show import Note, as_notes, footer, show
 
 __all__ = ["ImmuneMagics", "load", "unload"]
@@ -40,7 +41,12 @@ class ImmuneMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.desk = Desk(shell)
-        self.guards = (HistoryGuard(shell), CommLogGuard(), Completion(self.desk, shell), FrameTables(shell))
+        self.guards = (
+            HistoryGuard(shell, self._carries),
+            CommLogGuard(),
+            Completion(self.desk, shell),
+            FrameTables(shell),
+        )
         self._shell = shell
         self._footers: list[str] = []
 
@@ -49,7 +55,7 @@ class ImmuneMagics(Magics):
     @needs_local_scope
     def immune(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Read one line and carry it out; `%immune?` shows the overview in place of this text."""
-        request = parse(line, {**self._shell.user_ns, **(local_ns or {})}, cell, self._paths)
+        request = parse(line, {**self._shell.user_ns, **(local_ns or {})}, cell, self._paths, self._carries)
         if request.command is None or request.given("help"):
             show(Note(manual.page(request.command) if request.command else manual.overview()))
             return None
@@ -63,6 +69,10 @@ class ImmuneMagics(Magics):
         raise UsageError(fault)
 
     immune.__doc__ = manual.overview()
+
+    def _carries(self, text: str) -> bool:
+        """Whether a text holds a secret: what looks like one, or a credential of this kernel's logins."""
+        return carries_secret(text) or self.desk.gives_away(text)
 
     def _paths(self) -> list[str]:
         """The endpoints that are known of the current API."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
 
 from IPython.core.error import UsageError
 
@@ -15,7 +16,9 @@ from immune_nb.replies import SECRET_NAMES
 
 from .subcommands import command_named
 
-__all__ = ["carries_secret", "refuse_secrets"]
+__all__ = ["Carries", "carries_secret", "refuse_secrets"]
+
+Carries = Callable[[str], bool]  # whether a text holds a secret
 
 NAME = rf"{SECRET_NAMES}|key|token|authorization|bearer|credentials?|sig"
 NAMED = re.compile(
@@ -36,14 +39,14 @@ RUN = re.compile(r"[A-Za-z0-9_-]{24,}")
 SHORTER_RUN = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 
-def refuse_secrets(line: str, body: str = "") -> None:
+def refuse_secrets(line: str, body: str, carries: Carries) -> None:
     """Raise if the line or the cell body below it carries a secret, or an option that would.
 
     Raises:
         UsageError: It does. The message repeats nothing of it.
     """
-    if carries_secret(line) or carries_secret(body):
-        place = "on a magic line" if carries_secret(line) else "in the body of a cell"
+    if carries(line) or carries(body):
+        place = "on a magic line" if carries(line) else "in the body of a cell"
         raise UsageError(
             f"No secret belongs {place}: clear this cell, and rotate the credential if it was real. "
             "Use the panel or prompt of %immune login, or environment variables, instead."
