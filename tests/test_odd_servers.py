@@ -184,6 +184,14 @@ def test_rows_of_other_sensors_are_left_out(ids, total, order, tmp_path):
     whole(session(server).readings(ids, **span(300), to=tmp_path / "out").to_pandas().pipe(_receipted), wanted)
 
 
+@pytest.mark.parametrize("total", ["filtered", "absent", "everything"])
+def test_a_page_of_another_sensor_proves_nothing(total):
+    """Sorted by sensor, the first page of one is all of another: its stretch of time is no stretch that came."""
+    server = PassesOver(["s0", "s1"], total=total, order="by sensor")
+    server.rows.sort(key=lambda row: row["sensor_id"])
+    whole(session(server).readings("s1", **span(300)), [r["id"] for r in server.rows if r["sensor_id"] == "s1"])
+
+
 def _receipted(frame):
     frame.attrs["immune"] = {"complete": True}
     return frame

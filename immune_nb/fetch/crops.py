@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from immune_nb.errors import ImmuneError, quoted
 from immune_nb.fetch.client import Params
 from immune_nb.fetch.pages import Page, Step
@@ -16,7 +18,7 @@ from immune_nb.frames.instants import Span
 from immune_nb.frames.meaning import without_zone
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import Sheet
-from immune_nb.frames.strangers import strangers
+from immune_nb.frames.strangers import names_in, strangers
 from immune_nb.hints import Hints
 
 __all__ = ["Crop", "Kept", "Leaf", "Listing", "Place", "Progress", "Tally"]
@@ -76,6 +78,12 @@ class Listing:
     def name(self) -> str:
         """What is asked for: the last word of the path."""
         return self.path.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def sensor(self) -> str | None:
+        """The one sensor that it is of, where it is of one."""
+        wanted = self.params.get("sensor_id")
+        return wanted if isinstance(wanted, str) and "sensor_id" in self.schema.by_name else None
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -142,13 +150,13 @@ class Crop:
 
     def leave_strangers(self, listing: Listing) -> None:
         """Leave out rows of other sensors than the list is of: then the service has passed over the filter."""
-        wanted = listing.params.get("sensor_id")
-        if not isinstance(wanted, str) or "sensor_id" not in listing.schema.by_name:
+        if listing.sensor is None:
             return
-        masks = strangers(self.parts.values(), "sensor_id", wanted)
+        masks = strangers(self.parts.values(), "sensor_id", listing.sensor)
         if masks is None:
-            self.stop(f"rows of other sensors, and none of {quoted(wanted, 60)!r}")
-        for (place, part), mask in zip([*self.parts.items()], masks or (), strict=False):
+            self.stop(f"rows of other sensors, and none of {quoted(listing.sensor, 60)!r}")
+            masks = [np.ones(part.rows, dtype=bool) for part in self.parts.values()]
+        for (place, part), mask in zip([*self.parts.items()], masks, strict=True):
             if mask.any():
                 self.outside += int(mask.sum())
                 self.parts[place] = part.take(~mask)
@@ -222,6 +230,10 @@ class Leaf(NamedTuple):
         if not listing.timed:
             return cls(sheet, part)
         return cls(sheet, part, instants := instants_of(part), Span.of(instants))
+
+    def is_of(self, sensor: str | None) -> bool:
+        """Whether its rows are of one sensor, and of no other."""
+        return sensor is not None and names_in(self.part, "sensor_id") <= {sensor}
 
     def count_at(self, instant: int) -> int:
         """How many of its rows are of an instant."""

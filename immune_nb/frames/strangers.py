@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from immune_nb.frames.decode import Part
-from immune_nb.frames.values import Chunk
 
-__all__ = ["strangers"]
+__all__ = ["names_in", "strangers"]
 
 
 def strangers(parts: Iterable[Part], name: str, wanted: str) -> list[Any] | None:
@@ -28,24 +27,24 @@ def strangers(parts: Iterable[Part], name: str, wanted: str) -> list[Any] | None
     Returns:
         A mask per part; None where rows are about several others, and none about what was asked for.
     """
-    chunks = [(part.rows, part.columns.get((name,))) for part in parts]
-    met = {text for _, chunk in chunks for text in _told(chunk)} - {None, ""}
+    parts = list(parts)
+    met = {text for part in parts for text in names_in(part, name)}
     if len(met) > 1 and wanted not in met:
         return None
     others = met - {wanted} if wanted in met else set()
-    return [_mask(rows, chunk, others) for rows, chunk in chunks]
+    return [_mask(part, name, others) for part in parts]
 
 
-def _told(chunk: Chunk | None) -> Iterable[str | None]:
-    """Every text of a column, once."""
-    if isinstance(chunk, pa.Array):
-        told: list[str | None] = chunk.unique().to_pylist()
-        return told
-    return {None if value is None else str(value) for value in chunk or ()}
+def names_in(part: Part, name: str) -> set[str]:
+    """Whatever the rows say that they are about."""
+    chunk = part.columns.get((name,))
+    told = chunk.unique().to_pylist() if isinstance(chunk, pa.Array) else chunk or ()
+    return {str(value) for value in told if value not in (None, "")}
 
 
-def _mask(rows: int, chunk: Chunk | None, others: set[str | None]) -> Any:
+def _mask(part: Part, name: str, others: set[str]) -> Any:
+    chunk = part.columns.get((name,))
     if not others or chunk is None:
-        return np.zeros(rows, dtype=bool)
+        return np.zeros(part.rows, dtype=bool)
     values = chunk.to_pylist() if isinstance(chunk, pa.Array) else chunk
     return np.array([value is not None and str(value) in others for value in values], dtype=bool)
