@@ -12,7 +12,7 @@ from test_magic import Shell, shell
 
 from immune_nb.auth.probe import probe
 from immune_nb.auth.transport import QuietTransport
-from immune_nb.notebook.doctor import examination
+from immune_nb.notebook.doctor import _network, examination
 from immune_nb.profiles import Profile
 
 __all__ = ["shell"]  # a fixture, found by name
@@ -82,3 +82,11 @@ def test_a_probe_carries_nothing():
     answer = httpx.MockTransport(lambda request: asked.append(request) or httpx.Response(200))
     probe("https://api.example/token", answer)
     assert set(asked[0].headers) <= {"host", "user-agent"}
+
+
+@pytest.mark.parametrize("password", ["p/ssw0rd-x1", "p#ssw0rd-x1", "p?ssw0rd-x1", "p[ssw0rd-x1"])
+def test_a_proxy_that_is_no_address_is_said_without_its_password(monkeypatch, password):
+    """A password that is not percent-encoded breaks the address: what is left of it is not shown."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:{password}@proxy.example:3128")
+    _, said = next(_network(Profile("lab", "https://api.invalid"), {}))
+    assert "ssw0rd" not in said

@@ -99,8 +99,7 @@ def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
     from immune_nb.auth.probe import probe
     from immune_nb.auth.transport import proxy_for
 
-    proxy = proxy_for(profile.base_url)
-    yield "proxy", f"{urlsplit(proxy).hostname}:{urlsplit(proxy).port or ''}".rstrip(":") if proxy else "none"
+    yield "proxy", _place(proxy_for(profile.base_url))
     yield "CA", ", ".join(_own_ca(environ)) or "the system's, and certifi's"
     if environ.get("SSLKEYLOGFILE"):
         yield "WARNING", "SSLKEYLOGFILE is set: who reads that file can read what is sent, credentials included"
@@ -110,6 +109,17 @@ def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
             yield name, seen.fault or f"{urlsplit(url).netloc} answers (HTTP {seen.status})"
             if seen.skew is not None and name == "API":
                 yield "clock", _clock(seen.skew)
+
+
+def _place(proxy: str | None) -> str:
+    """Host and port of a proxy, and nothing of its password, whatever is wrong with its address."""
+    if proxy is None:
+        return "none"
+    try:
+        parts = urlsplit(proxy)
+        return f"{parts.hostname}:{parts.port or ''}".rstrip(":")
+    except ValueError:
+        return "its address is no URL: a password in it has to be percent-encoded"
 
 
 def _places(shell: Any, environ: Mapping[str, str]) -> Rows:
