@@ -16,7 +16,7 @@ from immune_nb.fetch.crops import Crop, Listing, Progress
 from immune_nb.fetch.harvest import Harvest
 from immune_nb.fetch.pages import PAGE_SIZE
 from immune_nb.fetch.reconcile import agrees, followed, joined, total, why_broken
-from immune_nb.fetch.stock import Stock
+from immune_nb.fetch.stock import Stock, left_behind
 from immune_nb.fetch.windows import Window
 from immune_nb.frames.decode import assemble
 from immune_nb.frames.folder import Dataset, Folder
@@ -136,8 +136,12 @@ def answer(question: Question, client: Client, manner: Manner) -> pd.DataFrame:
     except BaseException as error:
         kept = _keep(stocks, harvest.crops, now)  # the next query goes on from here
         if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(_left_behind(harvest.crops, kept if manner.shelf else None)) from None
-        raise
+            raise Interrupted(left_behind(harvest.crops, kept if manner.shelf else None)) from None
+        if not (isinstance(error, QueryError) and any(stock.whole for stock in stocks)):
+            raise
+        fetched = None
+    if fetched is None:  # whole days may be more than the service lets one ask for
+        return answer(question, client, replace(manner, shelf=None))
     crops = [crop for stock, mine in _apart(stocks, fetched) for crop in stock.crops(mine)]
     frame, coerced, twice = joined(crops, question.schema)
     broken = why_broken(fetched, listings, _of_fetched(stocks, twice), client)
@@ -250,16 +254,6 @@ def _apart(stocks: Sequence[Stock], fetched: Sequence[Crop]) -> Iterator[tuple[S
 def _keep(stocks: Sequence[Stock], fetched: Sequence[Crop], now: float) -> int:
     """Keep the days that came whole, and say how many."""
     return sum(stock.keep(mine, now) for stock, mine in _apart(stocks, fetched))
-
-
-def _left_behind(crops: Sequence[Crop], days: int | None) -> str:
-    """What an interrupted query leaves; `days` were kept, where any are to be."""
-    rows = sum(crop.rows for crop in crops)
-    if days is None:
-        return f"{rows:,} rows had come, and nothing is kept; with cache=True (on a line, --cache) whole days are."
-    if not days:
-        return f"{rows:,} rows had come, but no whole day, so nothing is kept."
-    return f"kept {days:,} day{'' if days == 1 else 's'}; run it again to go on."
 
 
 def _of_fetched(stocks: Sequence[Stock], twice: Sequence[int]) -> list[int]:

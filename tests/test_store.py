@@ -7,7 +7,7 @@ import sys
 import httpx
 import pandas as pd
 import pytest
-from test_windows import BEGIN, DAY, SECOND, Plant, iso
+from test_windows import BEGIN, DAY, SECOND, Plant, iso, micros
 
 import immune_nb as im
 from immune_nb.auth.chain import find_credentials
@@ -379,3 +379,19 @@ def test_where_nothing_can_be_kept_the_rows_come_all_the_same(monkeypatch):
     with pytest.warns(im.ImmuneWarning, match="Not all that came could be kept: .*/dev/null"):
         frame = session(server, Clock()).readings(**ask)
     assert sorted(frame["id"]) == server.truth(BEGIN, BEGIN + 9 * DAY)
+
+
+def test_a_service_that_refuses_long_spans_is_asked_for_no_whole_days():
+    """Half a day on either side of midnight, where a day is the most: two whole days are refused, and not needed."""
+    server = plant()
+
+    def answer(request):
+        start, end = (micros(request.url.params[name]) for name in ("start_time", "end_time"))
+        if end - start > DAY + SECOND:
+            return httpx.Response(422, json={"message": "at most 24 hours"})
+        return server(request)
+
+    ask = {"start": iso(BEGIN + DAY // 2), "end": iso(BEGIN + DAY + DAY // 2), "cache": True}
+    for _ in range(2):
+        frame = session(answer, Clock()).readings(**ask)
+        assert sorted(frame["id"]) == server.truth(BEGIN + DAY // 2, BEGIN + DAY + DAY // 2)

@@ -21,7 +21,7 @@ from immune_nb.frames.parquet import joined
 from immune_nb.frames.store import DAY, Shelf, Store, Stored, days_of
 from immune_nb.profiles import Profile, cache_folder
 
-__all__ = ["Stock", "shelf_of"]
+__all__ = ["Stock", "left_behind", "shelf_of"]
 
 SETTLED = 3_600_000_000  # microseconds after its end in which a day may still get late rows
 
@@ -108,6 +108,16 @@ def shelf_of(profile: Profile, account: str, mark: str, *, refresh: bool) -> Cal
         return found
 
     return shelf
+
+
+def left_behind(crops: Sequence[Crop], days: int | None) -> str:
+    """What an interrupted query leaves; `days` were kept, where any are to be."""
+    rows = sum(crop.rows for crop in crops)
+    if days is None:
+        return f"{rows:,} rows had come, and nothing is kept; with cache=True (on a line, --cache) whole days are."
+    if not days:
+        return f"{rows:,} rows had come, but no whole day, so nothing is kept."
+    return f"kept {days:,} day{'' if days == 1 else 's'}; run it again to go on."
 
 
 def _runs(days: Sequence[int]) -> Iterator[Window]:
