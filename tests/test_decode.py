@@ -148,6 +148,14 @@ def test_ids_keep_their_zeros_and_ids_sent_as_numbers_are_text():
     assert got["id"].isna().sum() == 1
 
 
+def test_what_a_float_cannot_hold_is_counted():
+    """F32 in a documented number: too large is missing, rounded and true are kept, and each of the three is told."""
+    values = [10**400, 2**53 + 1, True, 3, None]
+    table, lost = decode([{"id": str(n), "value": value} for n, value in enumerate(values)], READINGS)
+    assert table["value"].fillna(-1).tolist() == [-1, 2.0**53, 1, 3, -1]
+    assert lost == {"value": 3}
+
+
 def test_nesting_is_flattened_without_collisions():
     """F36: `a.b` beside nested `a: {b}` are two columns, whichever comes first."""
     plain, nested = {"a.b": 1}, {"a": {"b": 2, "c": {}}}

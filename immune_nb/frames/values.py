@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,7 @@ from immune_nb.frames.sheets import POOL
 
 __all__ = ["Chunk", "inferred", "pinned", "text_array"]
 
+LARGEST = int(sys.float_info.max)  # whole numbers beyond it are no floats
 Chunk = Any  # a pyarrow.Array, or a list of Python values where Arrow has no type for them
 INSTANT = pa.timestamp("us", "UTC")
 INT64 = range(-(2**63), 2**63)
@@ -75,9 +77,10 @@ def _pinned_values(values: list[Any], column: Column) -> tuple[Chunk, int]:
         case "string":
             return text_array(map(_as_text, values)), 0
         case "float64":
-            numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").astype("float64")
-            rounded = sum(type(v) is int and abs(v) > EXACT and int(float(v)) != v for v in values)
-            return pa.array(numbers, from_pandas=True), _present(values) - int(numbers.notna().sum()) + rounded
+            finite = [None if type(v) is int and abs(v) > LARGEST else v for v in values]
+            numbers = pd.to_numeric(pd.Series(finite, dtype=object), errors="coerce").astype("float64")
+            changed = sum(type(v) is bool or (type(v) is int and int(float(v)) != v) for v in finite)
+            return pa.array(numbers, from_pandas=True), _present(values) - int(numbers.notna().sum()) + changed
     return _times(values)
 
 
