@@ -8,7 +8,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import keyring
 import pytest
+from gauntlet.canaries import frame_values, leaked
+from keyring.backend import KeyringBackend
 
 import immune_nb as im
 from immune_nb.auth import keep
@@ -28,6 +31,42 @@ def data_folder(clean_environment, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(clean_environment / "data"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return clean_environment / "data" / "immune_nb" / "logins"
+
+
+class Ring(KeyringBackend):
+    """A keyring in memory, which refuses to do what `refuses` names."""
+
+    priority = 0  # so that keyring does not choose it by itself
+
+    def __init__(self):
+        super().__init__()
+        self.held, self.refuses = {}, ""
+
+    def get_password(self, service, name):
+        self._may("get_password")
+        return self.held.get((service, name))
+
+    def set_password(self, service, name, text):
+        self._may("set_password")
+        self.held[service, name] = text
+
+    def delete_password(self, service, name):
+        self._may("delete_password")
+        del self.held[service, name]
+
+    def _may(self, verb):
+        if verb in self.refuses:
+            raise KeyError(f"not with {self.held}")
+
+
+@pytest.fixture
+def ring():
+    """Such a keyring, in use."""
+    before, made = keyring.get_keyring(), Ring()
+    made.priority = 5
+    keyring.set_keyring(made)
+    yield made
+    keyring.set_keyring(before)
 
 
 def test_nothing_is_written_unless_asked(data_folder):
@@ -104,10 +143,24 @@ def test_a_write_that_fails_leaves_the_old_record(data_folder):
     keep.remember(PROFILE, keep.Record(key=Secret("old")))
     blocked = im.Profile("blocked", "https://lab.example")
     (data_folder / "blocked.json").mkdir()
-    with pytest.raises(OSError, match="blocked.json"):
+    with pytest.raises(im.ConfigError, match="blocked.json cannot be written"):
         keep.remember(blocked, keep.Record(key=Secret(CANARY)))
     assert sorted(p.name for p in data_folder.iterdir()) == ["blocked.json", "lab.json"]
     assert keep.recall(PROFILE).key.reveal() == "old"
+
+
+def test_a_place_that_takes_nothing_is_a_config_error_that_shows_nothing(monkeypatch, ring):
+    """A file where the folder should be, and a keyring that will not: one of ours, and no record in any frame."""
+    ring.refuses = "set_password"
+    with pytest.raises(im.ConfigError, match=r"the keyring \(test_keep\) failed \(KeyError\)") as locked:
+        keep.remember(PROFILE, keep.Record(key=Secret(CANARY)))
+    keyring.set_keyring(keyring.backends.null.Keyring())
+    monkeypatch.setenv("XDG_DATA_HOME", os.devnull)
+    assert keep.recall(PROFILE) == "nothing is remembered"
+    assert not keep.forget(PROFILE)
+    with pytest.raises(im.ConfigError, match="lab.json cannot be written") as nowhere:
+        keep.remember(PROFILE, keep.Record(key=Secret(CANARY)))
+    assert not [error for error in (locked.value, nowhere.value) if leaked(frame_values(error, __file__), CANARY)]
 
 
 def test_a_remembered_key_logs_in_and_a_logout_forgets_it(sandbox, data_folder):
@@ -124,39 +177,17 @@ def test_a_remembered_key_logs_in_and_a_logout_forgets_it(sandbox, data_folder):
         connect(sandbox.profile, environ={})
 
 
-def test_a_keyring_is_preferred_where_there_is_one(tmp_path, monkeypatch, data_folder):
-    """A real keyring backend (files under our folder) holds the login; the private file is not made."""
-    (tmp_path / "testring.py").write_text(
-        "import json, pathlib\n"
-        "from keyring.backend import KeyringBackend\n"
-        f"PATH = pathlib.Path({str(tmp_path / 'ring.json')!r})\n"
-        "class Ring(KeyringBackend):\n"
-        "    priority = 5\n"
-        "    def _all(self): return json.loads(PATH.read_text()) if PATH.exists() else {}\n"
-        "    def get_password(self, service, name): return self._all().get(service + name)\n"
-        "    def set_password(self, service, name, text):\n"
-        "        PATH.write_text(json.dumps({**self._all(), service + name: text}))\n"
-        "    def delete_password(self, service, name):\n"
-        "        held = self._all(); del held[service + name]; PATH.write_text(json.dumps(held))\n"
-    )
-    import keyring
-
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "testring.Ring")
-    before = keyring.get_keyring()
-    keyring.core.init_backend()
-    try:
-        assert keep.remember(PROFILE, keep.Record(key=Secret(CANARY))) == "the keyring (testring)"
-        assert CANARY in (tmp_path / "ring.json").read_text()
-        assert not data_folder.exists()
-        assert keep.recall(PROFILE).key.reveal() == CANARY
-        assert keep.forget(PROFILE)
-        assert keep.recall(PROFILE) == "nothing is remembered"
-        keyring.set_password("immune_nb", "LAB_API_KEY", CANARY)
-        assert find_credentials(PROFILE, {}).source == "keyring: LAB_API_KEY"
-        assert find_credentials(PROFILE, {}).key.reveal() == CANARY
-    finally:
-        keyring.set_keyring(before)
+def test_a_keyring_is_preferred_where_there_is_one(data_folder, ring):
+    """A keyring backend holds the login; the private file is not made."""
+    assert keep.remember(PROFILE, keep.Record(key=Secret(CANARY))) == "the keyring (test_keep)"
+    assert CANARY in ring.held["immune_nb", "lab"]
+    assert not (data_folder / "lab.json").exists()
+    assert keep.recall(PROFILE).key.reveal() == CANARY
+    assert keep.forget(PROFILE)
+    assert keep.recall(PROFILE) == "nothing is remembered"
+    keyring.set_password("immune_nb", "LAB_API_KEY", CANARY)
+    assert find_credentials(PROFILE, {}).source == "keyring: LAB_API_KEY"
+    assert find_credentials(PROFILE, {}).key.reveal() == CANARY
 
 
 def rotate(folder, rounds, barrier, results):

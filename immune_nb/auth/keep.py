@@ -7,25 +7,20 @@ between processes: whoever comes second adopts what the first one got.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from immune_nb.auth.places import Keyring, made_folder, places
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Obtain, Token
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile
 
-__all__ = ["Record", "folder", "forget", "from_keyring", "place", "recall", "remember", "shared"]
+__all__ = ["Record", "forget", "from_keyring", "place", "recall", "remember", "shared"]
 
 VERSION = 1
-SERVICE = "immune_nb"
-PRIVATE_FOLDER = 0o700
 
 
 @dataclass(frozen=True)
@@ -56,17 +51,9 @@ class Record:
         return int((time.time() - self.kept_since) / 86_400)
 
 
-class _Place(Protocol):
-    name: str
-
-    def read(self, profile: str) -> str | None: ...
-    def write(self, profile: str, text: str) -> None: ...
-    def delete(self, profile: str) -> None: ...
-
-
 def place() -> str:
     """Where `remember` would keep a login, in words, so that it can be said before."""
-    return _places()[0].name
+    return places()[0].name
 
 
 def remember(profile: Profile, record: Record) -> str:
@@ -78,8 +65,8 @@ def remember(profile: Profile, record: Record) -> str:
     Raises:
         ConfigError: It cannot be kept there.
     """
-    where = _places()[0]
-    where.write(profile.name, json.dumps({"version": VERSION, **_address(profile), **_plain(record)}))
+    where = places()[0]
+    where.write(profile.name, _sealed(profile, record))
     return where.name
 
 
@@ -87,9 +74,9 @@ def recall(profile: Profile) -> Record | str:
     """The remembered login of `profile`, or why there is none.
 
     Raises:
-        ConfigError: A file that holds it can be read by others.
+        ConfigError: A file that holds it can be read by others, or not by us; or the keyring does not answer.
     """
-    for where in _places():
+    for where in places():
         text = where.read(profile.name)
         if text is None:
             continue
@@ -100,17 +87,26 @@ def recall(profile: Profile) -> Record | str:
             if {name: data.get(name) for name in _address(profile)} != _address(profile):
                 return f"{where.name} remembers {profile.name!r} at another address"
             return _record(where.name, data)
-        except (ValueError, TypeError, AttributeError, KeyError, ConfigError):
+        except (ValueError, TypeError, AttributeError, KeyError, ArithmeticError, RecursionError, ConfigError):
             return f"{where.name} holds a broken record"
     return "nothing is remembered"
 
 
 def forget(profile: Profile) -> bool:
-    """Forget the login of `profile` everywhere; whether there was one."""
-    held = [where for where in _places() if where.read(profile.name) is not None]
-    for where in held:
-        where.delete(profile.name)
-    return bool(held)
+    """Forget the login of `profile` everywhere; whether there was one.
+
+    Raises:
+        ConfigError: A place does not let go of it; it is gone from the others.
+    """
+    found, fault = False, None
+    for where in places():
+        try:
+            found |= where.delete(profile.name)
+        except ConfigError as error:
+            fault = error.with_traceback(None)
+    if fault:
+        raise fault
+    return found
 
 
 def from_keyring(names: Iterable[str]) -> dict[str, str | None] | str:
@@ -119,7 +115,7 @@ def from_keyring(names: Iterable[str]) -> dict[str, str | None] | str:
     Raises:
         ConfigError: The keyring is there and does not answer.
     """
-    keyring = next((where for where in _places() if isinstance(where, _Keyring)), None)
+    keyring = next((where for where in places() if isinstance(where, Keyring)), None)
     return {name: keyring.read(name) for name in names} if keyring else "there is none to use"
 
 
@@ -134,7 +130,7 @@ def shared(profile: Profile, obtain: Obtain) -> Obtain:
     def renew(seen: Token | None) -> Token:
         from filelock import FileLock
 
-        with FileLock(_made_folder() / f"{profile.name}.lock"):
+        with FileLock(made_folder() / f"{profile.name}.lock"):
             record = recall(profile)
             if isinstance(record, str):  # forgotten meanwhile: nothing to share
                 return obtain(seen)
@@ -150,6 +146,10 @@ def shared(profile: Profile, obtain: Obtain) -> Obtain:
 
 def _differ(one: Token, other: Token) -> bool:
     return one.access.reveal() != other.access.reveal()
+
+
+def _sealed(profile: Profile, record: Record) -> Secret:
+    return Secret(json.dumps({"version": VERSION, **_address(profile), **_plain(record)}), "record")
 
 
 def _address(profile: Profile) -> dict[str, str | None]:
@@ -193,82 +193,3 @@ def _record(where: str, data: dict[str, Any]) -> Record:
 
 def _secret(text: str | None, name: str) -> Secret | None:
     return Secret(text, name) if text else None
-
-
-def _places() -> list[_Place]:
-    """The keyring where a usable one is, and the private file."""
-    places: list[_Place] = [_File()]
-    with suppress(ImportError):
-        import keyring
-
-        if keyring.get_keyring().priority >= 1:  # below are the ones that keep nothing, or keep it in the clear
-            places.insert(0, _Keyring(keyring))
-    return places
-
-
-class _Keyring:
-    def __init__(self, keyring: Any) -> None:
-        self._keyring = keyring
-        self.name = f"the keyring ({type(keyring.get_keyring()).__module__.rpartition('.')[2]})"
-
-    def read(self, profile: str) -> str | None:
-        return self._guarded(lambda: self._keyring.get_password(SERVICE, profile))
-
-    def write(self, profile: str, text: str) -> None:
-        self._guarded(lambda: self._keyring.set_password(SERVICE, profile, text))
-
-    def delete(self, profile: str) -> None:
-        self._guarded(lambda: self._keyring.delete_password(SERVICE, profile))
-
-    def _guarded(self, act: Callable[[], str | None]) -> str | None:
-        try:
-            return act()
-        except Exception as error:  # noqa: BLE001 - backends raise what they like, and may quote what they hold
-            fault = ConfigError(f"{self.name} failed ({type(error).__name__}).", hint="Unlock it.")
-        raise fault
-
-
-class _File:
-    name = "a private file"
-
-    def read(self, profile: str) -> str | None:
-        path = _path(profile)
-        try:
-            if os.name == "posix" and path.stat().st_mode & 0o077:
-                raise ConfigError(f"{path} can be read by others.", hint=f"Run: chmod 600 {path}, and log in anew.")
-            return path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-
-    def write(self, profile: str, text: str) -> None:
-        """Whole or not at all, and private from its first byte: mkstemp makes it 0600 and exclusive."""
-        handle, temporary = tempfile.mkstemp(dir=_made_folder(), prefix=".")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).replace(_path(profile))
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-    def delete(self, profile: str) -> None:
-        _path(profile).unlink(missing_ok=True)
-
-
-def folder() -> Path:
-    """Where the private files are, or would be."""
-    import platformdirs
-
-    return platformdirs.user_data_path("immune_nb", appauthor=False) / "logins"
-
-
-def _made_folder() -> Path:
-    made = folder()
-    made.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    if os.name == "posix" and made.stat().st_mode & 0o077:
-        made.chmod(PRIVATE_FOLDER)
-    return made
-
-
-def _path(profile: str) -> Path:
-    return folder() / f"{profile}.json"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from immune_nb.auth import keep
+from immune_nb.auth import keep, places
 from immune_nb.auth.chain import secret_variables
 from immune_nb.errors import NoCredentialsError
 from immune_nb.profiles import IMMUNE, Profile, config_file
@@ -126,7 +126,7 @@ def _places(shell: Any, environ: Mapping[str, str]) -> Rows:
     yield "remembering", keep.place()
     history = getattr(getattr(shell, "history_manager", None), "hist_file", "")
     files = {
-        "remembered logins": keep.folder(),
+        "remembered logins": places.folder(),
         "profile file": config_file(environ),
         "IPython history": Path(history),
     }

@@ -22,7 +22,7 @@ from servers.scripted import Answer, Scripted, redirect, reply, scripted
 import immune_nb as im
 from gauntlet.canaries import canary, files_with, leaked
 from gauntlet.services import Service
-from immune_nb.auth import keep
+from immune_nb.auth import keep, places
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.secrets import Secret
 from immune_nb.connecting import connect
@@ -206,8 +206,8 @@ def test_a_remembered_credential_is_private(lab, clean_environment, monkeypatch)
     finally:
         os.umask(before)
     assert sorted(files_with(lab.secret, clean_environment)) == ["lab.json", "naive"]
-    assert stat.S_IMODE((keep.folder() / "lab.json").stat().st_mode) == 0o600
-    assert stat.S_IMODE(keep.folder().stat().st_mode) == 0o700
+    assert stat.S_IMODE((places.folder() / "lab.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(places.folder().stat().st_mode) == 0o700
     assert stat.S_IMODE((clean_environment / "naive").stat().st_mode) & 0o077
 
 
@@ -231,7 +231,7 @@ def test_a_crash_in_the_middle_leaves_nothing_others_can_read(lab, tmp_path, cle
     vault.write_text(lab.secret)
     done = subprocess.run([sys.executable, "-c", CRASH, vault], preexec_fn=lambda: os.umask(0), capture_output=True)
     assert done.returncode == 9, done.stderr
-    left = [path for path in keep.folder().rglob("*") if path.is_file()]
+    left = [path for path in places.folder().rglob("*") if path.is_file()]
     assert left
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in left)
 
