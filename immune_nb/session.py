@@ -187,7 +187,7 @@ class Session(Unshared, Outlook, Writes):
         token = keeper.token if keeper else None
         record = keep.Record("", who.key, token, who.client_id, who.client_secret, who.sign_in)
         place = keep.remember(self.profile, record)
-        self._open = login.remembered(self.profile)
+        self._open = login.remembered()
         return place
 
     def close(self) -> None:

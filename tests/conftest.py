@@ -164,3 +164,16 @@ def session(sandbox: Sandbox) -> Iterator[Session]:
     session = Session(sandbox.profile, credentials, clock=clock, sleep=clock.sleep)
     yield session
     session.logout()
+
+
+@pytest.fixture
+def ring() -> Iterator[Any]:
+    """A keyring in memory, in use."""
+    import keyring
+    from rings import Ring
+
+    before, made = keyring.get_keyring(), Ring()
+    made.priority = 5
+    keyring.set_keyring(made)
+    yield made
+    keyring.set_keyring(before)

@@ -11,12 +11,12 @@ from pathlib import Path
 import keyring
 import pytest
 from gauntlet.canaries import frame_values, leaked
-from keyring.backend import KeyringBackend
 
 import immune_nb as im
 from immune_nb.auth import keep
 from immune_nb.auth.chain import find_credentials
 from immune_nb.auth.secrets import Secret
+from immune_nb.auth.sharing import Shared
 from immune_nb.auth.tokens import Token
 from immune_nb.connecting import connect
 
@@ -31,42 +31,6 @@ def data_folder(clean_environment, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(clean_environment / "data"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return clean_environment / "data" / "immune_nb" / "logins"
-
-
-class Ring(KeyringBackend):
-    """A keyring in memory, which refuses to do what `refuses` names."""
-
-    priority = 0  # so that keyring does not choose it by itself
-
-    def __init__(self):
-        super().__init__()
-        self.held, self.refuses = {}, ""
-
-    def get_password(self, service, name):
-        self._may("get_password")
-        return self.held.get((service, name))
-
-    def set_password(self, service, name, text):
-        self._may("set_password")
-        self.held[service, name] = text
-
-    def delete_password(self, service, name):
-        self._may("delete_password")
-        del self.held[service, name]
-
-    def _may(self, verb):
-        if verb in self.refuses:
-            raise KeyError(f"not with {self.held}")
-
-
-@pytest.fixture
-def ring():
-    """Such a keyring, in use."""
-    before, made = keyring.get_keyring(), Ring()
-    made.priority = 5
-    keyring.set_keyring(made)
-    yield made
-    keyring.set_keyring(before)
 
 
 def test_nothing_is_written_unless_asked(data_folder):
@@ -87,7 +51,7 @@ def test_a_login_comes_back_whole(data_folder):
     assert CANARY in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(data_folder.stat().st_mode) == 0o700
-    assert [p.name for p in data_folder.iterdir()] == ["lab.json"]
+    assert [p.name for p in data_folder.iterdir() if p.read_text()] == ["lab.json"]
 
 
 def test_an_old_key_is_due_for_rotation():
@@ -104,7 +68,7 @@ def test_forgetting_leaves_nothing(data_folder):
     keep.remember(PROFILE, keep.Record(key=Secret(CANARY)))
     assert keep.forget(PROFILE)
     assert not keep.forget(PROFILE)
-    assert list(data_folder.iterdir()) == []
+    assert [p.name for p in data_folder.iterdir() if p.read_text()] == []
 
 
 def test_a_file_that_others_can_read_is_refused(data_folder):
@@ -145,14 +109,14 @@ def test_a_write_that_fails_leaves_the_old_record(data_folder):
     (data_folder / "blocked.json").mkdir()
     with pytest.raises(im.ConfigError, match="blocked.json cannot be written"):
         keep.remember(blocked, keep.Record(key=Secret(CANARY)))
-    assert sorted(p.name for p in data_folder.iterdir()) == ["blocked.json", "lab.json"]
+    assert sorted(p.name for p in data_folder.iterdir() if p.suffix != ".lock") == ["blocked.json", "lab.json"]
     assert keep.recall(PROFILE).key.reveal() == "old"
 
 
 def test_a_place_that_takes_nothing_is_a_config_error_that_shows_nothing(monkeypatch, ring):
     """A file where the folder should be, and a keyring that will not: one of ours, and no record in any frame."""
     ring.refuses = "set_password"
-    with pytest.raises(im.ConfigError, match=r"the keyring \(test_keep\) failed \(KeyError\)") as locked:
+    with pytest.raises(im.ConfigError, match=r"the keyring \(rings\) failed \(KeyError\)") as locked:
         keep.remember(PROFILE, keep.Record(key=Secret(CANARY)))
     keyring.set_keyring(keyring.backends.null.Keyring())
     monkeypatch.setenv("XDG_DATA_HOME", os.devnull)
@@ -179,7 +143,7 @@ def test_a_remembered_key_logs_in_and_a_logout_forgets_it(sandbox, data_folder):
 
 def test_a_keyring_is_preferred_where_there_is_one(data_folder, ring):
     """A keyring backend holds the login; the private file is not made."""
-    assert keep.remember(PROFILE, keep.Record(key=Secret(CANARY))) == "the keyring (test_keep)"
+    assert keep.remember(PROFILE, keep.Record(key=Secret(CANARY))) == "the keyring (rings)"
     assert CANARY in ring.held["immune_nb", "lab"]
     assert not (data_folder / "lab.json").exists()
     assert keep.recall(PROFILE).key.reveal() == CANARY
@@ -202,7 +166,7 @@ def rotate(folder, rounds, barrier, results):
         served.write_text(str(number + 1))
         return Token(Secret(f"at{number + 1}"), 0.0, None, ("read",), Secret(f"rt{number + 1}"), "ann")
 
-    renew = keep.shared(PROFILE, obtain)
+    renew = Shared(PROFILE, "me", obtain)
     token = keep.recall(PROFILE).token
     for _ in range(rounds):
         barrier.wait(60)

@@ -118,12 +118,13 @@ CRASHES = {
 import os, sys
 from immune_nb.auth import keep
 from immune_nb.auth.secrets import Secret
+from immune_nb.auth.sharing import Shared
 from immune_nb.auth.tokens import Token
 import immune_nb as im
 profile = im.Profile("lab", "https://lab.example", token_url="https://lab.example/t")
 keep.remember(profile, keep.Record(token=Token(Secret("at0"), 0.0, 1.0, (), Secret("rt0")), client_id="me"))
 sys.addaudithook(lambda event, args: os._exit(9) if event == "os.rename" else None)
-keep.shared(profile, lambda seen: Token(Secret("at1"), 0.0, 1.0, (), Secret("rt1")))(None)
+Shared(profile, "me", lambda seen: Token(Secret("at1"), 0.0, 1.0, (), Secret("rt1")))(None)
 """,
     "Naive": """
 import json, os, pathlib

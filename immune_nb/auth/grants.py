@@ -49,7 +49,7 @@ def client_credentials(client: OAuthClient, *, known: bool = False) -> Token:
     return client.read(client.ask("client_credentials", scope=client.profile.scopes), known=known)
 
 
-def refresh(client: OAuthClient, token: Token) -> Token:
+def refresh(client: OAuthClient, token: Token | None) -> Token:
     """The next token of the same login (RFC 6749 6).
 
     A rotated refresh token replaces the old one; where none comes, the old one is kept.
@@ -59,10 +59,10 @@ def refresh(client: OAuthClient, token: Token) -> Token:
         LoginRejectedError: The server refuses for another reason, which may pass: the client, say.
         ServiceError: It does not answer as it should.
     """
-    if token.refresh is None:
+    if token is None or token.refresh is None:
         raise SessionExpiredError("This login cannot be renewed.", hint="Log in again.")
     new = _refreshed(client, token.refresh)
-    if _differ(token.subject, new.subject) or _differ(*(claims(t.access.reveal()).get("sub") for t in (token, new))):
+    if token.is_anothers(new):
         raise SessionExpiredError("The renewed token is another user's.", hint="Log in again.")
     more = _beyond(new.scopes, (*token.scopes, *client.profile.scopes)) if token.scopes else []
     if more:
@@ -85,10 +85,6 @@ def _refreshed(client: OAuthClient, secret: Secret) -> Token:
     except LoginRejectedError as error:
         refusal = SessionExpiredError(error.message, hint=error.hint) if is_over(reply) else error
     raise refusal
-
-
-def _differ(one: object, other: object) -> bool:
-    return bool(one and other) and str(one) != str(other)
 
 
 def _beyond(scopes: Iterable[str], granted: Iterable[str]) -> list[str]:

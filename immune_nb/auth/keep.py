@@ -1,7 +1,6 @@
 """Remembered logins: only when asked for, in the keyring, or else in a private file.
 
-One record per profile, bound to its addresses. A refresh token that several kernels share is renewed under a lock
-between processes: whoever comes second adopts what the first one got.
+One record per profile, bound to its addresses. How several kernels share one is in `sharing`.
 """
 
 from __future__ import annotations
@@ -9,18 +8,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from immune_nb.auth.places import Keyring, made_folder, places
+from immune_nb.auth.places import Keyring, alone, places
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.tokens import Obtain, Token
+from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile
 
-__all__ = ["Record", "forget", "from_keyring", "place", "recall", "remember", "shared"]
+__all__ = ["Record", "forget", "from_keyring", "place", "recall", "remember"]
 
 VERSION = 1
+WRITING_SECONDS = 10.0  # to wait for others that write; then they are stopped, and it goes on
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,25 @@ def place() -> str:
     return places()[0].name
 
 
-def remember(profile: Profile, record: Record) -> str:
+def remember(profile: Profile, record: Record, *, after: Record | None = None) -> str:
     """Keep a login.
 
+    Args:
+        profile: Whose.
+        record: The login.
+        after: Keep it only where the token of this one is remembered still: neither forgotten nor replaced.
+
     Returns:
-        Where, in words.
+        Where, in words; "" when it is not kept.
 
     Raises:
         ConfigError: It cannot be kept there.
     """
     where = places()[0]
-    where.write(profile.name, _sealed(profile, record))
+    with alone(f"{profile.name}.writing", WRITING_SECONDS):
+        if after and not _is_still(recall(profile), after):
+            return ""
+        where.write(profile.name, _sealed(profile, record))
     return where.name
 
 
@@ -99,11 +107,12 @@ def forget(profile: Profile) -> bool:
         ConfigError: A place does not let go of it; it is gone from the others.
     """
     found, fault = False, None
-    for where in places():
-        try:
-            found |= where.delete(profile.name)
-        except ConfigError as error:
-            fault = error.with_traceback(None)
+    with alone(f"{profile.name}.writing", WRITING_SECONDS):
+        for where in places():
+            try:
+                found |= where.delete(profile.name)
+            except ConfigError as error:
+                fault = error.with_traceback(None)
     if fault:
         raise fault
     return found
@@ -119,33 +128,10 @@ def from_keyring(names: Iterable[str]) -> dict[str, str | None] | str:
     return {name: keyring.read(name) for name in names} if keyring else "there is none to use"
 
 
-def shared(profile: Profile, obtain: Obtain) -> Obtain:
-    """`obtain`, made safe to share: under a lock between processes, with the newest token there is.
-
-    Args:
-        profile: Whose remembered login it renews.
-        obtain: Gets the token after the given one.
-    """
-
-    def renew(seen: Token | None) -> Token:
-        from filelock import FileLock
-
-        with FileLock(made_folder() / f"{profile.name}.lock"):
-            record = recall(profile)
-            if isinstance(record, str):  # forgotten meanwhile: nothing to share
-                return obtain(seen)
-            newest = record.token or seen
-            if seen and newest and _differ(newest, seen) and not newest.is_due(time.time()):
-                return newest
-            token = obtain(newest)
-            remember(profile, replace(record, token=token))
-            return token
-
-    return renew
-
-
-def _differ(one: Token, other: Token) -> bool:
-    return one.access.reveal() != other.access.reveal()
+def _is_still(found: Record | str, former: Record) -> bool:
+    if isinstance(found, str) or found.client_id != former.client_id:
+        return False
+    return bool(_plain(found)["token"] == _plain(former)["token"])
 
 
 def _sealed(profile: Profile, record: Record) -> Secret:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from immune_nb.auth import grants, keep
+from immune_nb.auth import grants
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.schemes import ApiKey, Bearer, Scheme
 from immune_nb.auth.secrets import Unshared
-from immune_nb.auth.tokens import Obtain, Token, TokenKeeper
+from immune_nb.auth.sharing import Shared
+from immune_nb.auth.tokens import Obtain, TokenKeeper
 from immune_nb.auth.transport import Transport
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile
@@ -44,11 +46,12 @@ class Login(Unshared):
             return "the access token stays valid until it expires"
         return grants.revoke(self.client, token)
 
-    def remembered(self, profile: Profile) -> Login:
+    def remembered(self) -> Login:
         """This login, now that it is kept: renewals are shared with other kernels."""
-        if self.keeper and self.client and self.keeper.token and self.keeper.token.refresh:
-            self.keeper.renew_by(keep.shared(profile, _obtain(self.client)))
-        return replace(self, credentials=replace(self.credentials, is_remembered=True))
+        who = replace(self.credentials, is_remembered=True)
+        if self.keeper and self.client and who.token and who.token.refresh:
+            self.keeper.renew_by(_obtain(who, self.client))
+        return replace(self, credentials=who)
 
     def close(self) -> None:
         """Drop the token and the way to another, and close the connections to the authorization server."""
@@ -90,18 +93,14 @@ def log_in(
     client = client or OAuthClient(
         profile, credentials.client_id, credentials.client_secret, transport=transport, clock=clock
     )
-    obtain = _obtain(client)
-    keeper = TokenKeeper(keep.shared(profile, obtain) if credentials.is_remembered else obtain, token, clock)
+    keeper = TokenKeeper(_obtain(credentials, client), token, clock)
     return Login(credentials, Bearer(keeper), keeper, client)
 
 
-def _obtain(client: OAuthClient) -> Obtain:
-    """What gets the next token: by the refresh token that came with the last, else for the client itself."""
+def _obtain(who: Credentials, client: OAuthClient) -> Obtain:
+    """What gets the next token: for a client as the first, for anybody else by the refresh token of the last."""
     client.server.url("token_url", client.profile)
-
-    def obtain(seen: Token | None) -> Token:
-        if seen and seen.refresh:
-            return grants.refresh(client, seen)
-        return grants.client_credentials(client, known=seen is not None)
-
-    return obtain
+    if who.token is None:  # whatever else came with it: a client needs no refresh token (RFC 6749 4.4.3)
+        return lambda seen: grants.client_credentials(client, known=seen is not None)
+    refresh = partial(grants.refresh, client)
+    return Shared(client.profile, client.client_id, refresh) if who.is_remembered else refresh

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from immune_nb.auth.secrets import Secret
 from immune_nb.errors import ConfigError
 
-__all__ = ["Keyring", "Place", "PrivateFile", "folder", "made_folder", "places"]
+__all__ = ["Keyring", "Place", "PrivateFile", "alone", "folder", "made_folder", "places"]
 
 SERVICE = "immune_nb"
 PRIVATE_FOLDER = 0o700
@@ -121,6 +121,31 @@ def made_folder() -> Path:
     if os.name == "posix" and made.stat().st_mode & 0o077:
         made.chmod(PRIVATE_FOLDER)
     return made
+
+
+@contextmanager
+def alone(name: str, seconds: float) -> Iterator[bool]:
+    """A block of which only one process at a time is in the one of that name.
+
+    Args:
+        name: What they do.
+        seconds: How long to wait for the others.
+
+    Yields:
+        Whether the others stay away; True too where there are no locks between processes.
+    """
+    with ExitStack() as stack:
+        try:
+            from filelock import FileLock
+
+            lock = FileLock(made_folder() / f"{name}.lock", timeout=seconds, mode=0o600)
+            stack.enter_context(lock)
+            is_alone = True
+        except TimeoutError:
+            is_alone = False
+        except (ImportError, NotImplementedError, OSError):
+            is_alone = True
+        yield is_alone
 
 
 def _path(profile: str) -> Path:

@@ -29,7 +29,7 @@ from immune_nb.errors import (
     quoted,
 )
 
-__all__ = ["Token", "TokenKeeper"]
+__all__ = ["Obtain", "Token", "TokenKeeper", "differ"]
 
 LEEWAY_SECONDS = 60.0
 LEEWAY_SHARE = 0.1
@@ -87,6 +87,11 @@ class Token:
         """
         return cls(access, now, _life_by_claim(access, now + ahead), account=account_in(claims(access.reveal())))
 
+    def is_anothers(self, other: Token) -> bool:
+        """Whether another token is somebody else's, as far as both say whose they are."""
+        subs = (claims(token.access.reveal()).get("sub") for token in (self, other))
+        return differ(self.subject, other.subject) or differ(*subs)
+
     def seconds_left(self, now: float) -> float | None:
         """Seconds until it expires, never below 0; None when its lifetime is unknown."""
         return None if self.expires_in is None else max(0.0, self.received_at + self.expires_in - now)
@@ -97,6 +102,11 @@ class Token:
         if left is None or self.expires_in is None:
             return False
         return left <= min(LEEWAY_SECONDS, LEEWAY_SHARE * self.expires_in)
+
+
+def differ(one: object, other: object) -> bool:
+    """Whether two names are of two people; one that is not known is nobody's."""
+    return bool(one and other) and str(one) != str(other)
 
 
 Obtain = Callable[[Token | None], Token]
