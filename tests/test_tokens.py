@@ -2,6 +2,8 @@
 
 import _thread
 import asyncio
+import base64
+import json
 import os
 import pickle
 import random
@@ -32,7 +34,7 @@ def token(life=3600.0, at=0.0):
 @pytest.mark.parametrize(
     ("expires_in", "life"),
     [(3600, 3600), ("3600", 3600), (12.5, 12.5), (None, None), (0, None), (-5, None), ("soon", None), ([], None)]
-    + [(float("nan"), None), (float("inf"), None)],
+    + [(float("nan"), None), (float("inf"), None), (10**400, None), ("9" * 400, None)],
 )
 def test_a_lifetime_is_read_as_servers_send_it(expires_in, life):
     """F26: `expires_in` may be text, missing, zero, negative or junk; junk means unknown."""
@@ -183,6 +185,54 @@ def test_a_token_due_but_alive_survives_an_outage():
     now[0] = 100.0
     with pytest.raises(UnreachableError):
         keeper.usable()
+
+
+def test_a_token_that_says_an_impossible_expiry_says_none():
+    """`exp` beyond any number: as if it were not there."""
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": 10**400}).encode()).decode()
+    assert Token.found(Secret(f"e30.{claims}.c2ln"), 0.0).expires_in is None
+
+
+def test_a_token_due_but_alive_waits_for_no_renewal_under_way():
+    """The token endpoint hangs: one request to it, queries go on at once, and wait when the token has run out."""
+    now, calls, entered, leave = [95.0], [], threading.Event(), threading.Event()
+
+    def obtain(_):
+        calls.append(1)
+        entered.set()
+        leave.wait(10)
+        return token(at=100.0)
+
+    good = token(100)
+    keeper = TokenKeeper(obtain, good, clock=lambda: now[0])
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(keeper.usable)
+        entered.wait(10)
+        assert [keeper.usable() for _ in range(20)] == [good] * 20
+        now[0] = 100.0
+        late = pool.submit(keeper.usable)
+        assert not late.done()
+        leave.set()
+        assert late.result(10) is keeper.token is not good
+        assert first.result(10) in (good, keeper.token)
+    assert calls == [1]
+
+
+def test_a_token_due_but_alive_is_used_though_its_login_is_over():
+    """The refresh token is refused, once; the access token is good until it has run out, and then that is said."""
+    now, calls = [95.0], []
+
+    def obtain(_):
+        calls.append(1)
+        raise SessionExpiredError("over", hint="Log in again.")
+
+    good = token(100)
+    keeper = TokenKeeper(obtain, good, clock=lambda: now[0])
+    assert [keeper.usable() for _ in range(3)] == [good] * 3
+    now[0] = 100.0
+    with pytest.raises(SessionExpiredError, match="over"):
+        keeper.usable()
+    assert calls == [1]
 
 
 def test_replace_adopts_what_another_thread_already_got():

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +34,7 @@ __all__ = ["Obtain", "Token", "TokenKeeper", "differ"]
 
 LEEWAY_SECONDS = 60.0
 LEEWAY_SHARE = 0.1
+MOMENT = 1.0  # seconds; most renewals take less
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,20 @@ class TokenKeeper(Unshared):
         token, now = self._token, self._clock()
         if token is not None and not (self.is_renewable and token.is_due(now)):
             return token
-        try:
-            return self.replace(token)
-        except ServiceError:
-            if token is not None and token.seconds_left(now):
-                return token  # still good for a while: the outage is not the query's problem yet
-            raise
+        return self._renewed_at_once(token) if token and token.seconds_left(now) else self.replace(token)
+
+    def _renewed_at_once(self, good: Token) -> Token:
+        """The token after one that is good for a while, if it comes at once; else that one.
+
+        How the renewal fares is not the query's problem yet. Who begins it waits for a moment, as a process that ends
+        would take it along; who comes while it is under way does not wait.
+        """
+        patience = 0.0 if self._flight else MOMENT
+        with suppress(ImmuneError, TimeoutError):
+            outcome = self._flight_from(good).result(patience)
+            if isinstance(outcome, Token):
+                return outcome
+        return good
 
     def replace(self, seen: Token | None) -> Token:
         """The token that comes after `seen`. Whoever comes second gets what the first one got.
@@ -173,13 +183,7 @@ class TokenKeeper(Unshared):
             LoginError: The server refuses a new one, or none can be had.
             ServiceError: The token endpoint does not answer.
         """
-        if self._pid != os.getpid():  # before the lock: a fork may have copied it locked
-            raise NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
-        with self._lock:
-            if self._token is not None and self._token is not seen:
-                return self._token
-            flight = self._flight or self._take_off(seen)
-        outcome = flight.result()
+        outcome = self._flight_from(seen).result()
         if isinstance(outcome, ImmuneError):
             mine = copy.copy(outcome)  # each waiter its own, with its own traceback
             if isinstance(mine, ServiceError):
@@ -196,6 +200,17 @@ class TokenKeeper(Unshared):
         """Drop the token and the means to get another."""
         with self._lock:
             self._token = self._obtain = self._dead = None
+
+    def _flight_from(self, seen: Token | None) -> Future[Token | ImmuneError]:
+        """The renewal under way, or a new one; one that is over where there is a newer token already."""
+        if self._pid != os.getpid():  # before the lock: a fork may have copied it locked
+            raise NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
+        with self._lock:
+            if self._token is None or self._token is seen:
+                return self._flight or self._take_off(seen)
+            landed: Future[Token | ImmuneError] = Future()
+            landed.set_result(self._token)
+            return landed
 
     def _take_off(self, seen: Token | None) -> Future[Token | ImmuneError]:
         if self._obtain is None:
@@ -264,9 +279,9 @@ def _life_by_claim(access: Secret, now: float) -> float | None:
 
 
 def _lifetime(value: object) -> float | None:
-    """`expires_in` as servers really send it: number, text, missing, zero or negative."""
+    """`expires_in` as servers really send it: number, text, missing, zero, negative, or beyond any number."""
     try:
         seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None
