@@ -204,17 +204,17 @@ class Session(Unshared, Outlook, Writes):
             revoke: Ask the server to revoke the tokens (RFC 7009).
 
         Returns:
-            What came of the revocation, in words; empty when there was nothing to do.
+            What came of the revocation, in words, and where it could not be forgotten; empty when nothing was to do.
         """
         login, self._open = self._open, None
         if login is None:
             return ""
         try:
-            return login.revoke() if revoke else "not revoked"
+            said = login.revoke() if revoke else "not revoked"
         finally:
             self._close()
-            if login.credentials.is_remembered:
-                keep.forget(self.profile)
+            left = _left_behind(self.profile) if login.credentials.is_remembered else ""
+        return "; ".join(filter(None, (said, left)))
 
     def _kind(self) -> str:
         return self._login.credentials.method
@@ -248,6 +248,15 @@ def _account(login: Login) -> str:
     """Who is logged in, as far as that is known; where a client logs in for itself, the client."""
     token, who = login.keeper.token if login.keeper else None, login.credentials
     return (token.account if token else "") or ("" if who.sign_in else who.client_id)
+
+
+def _left_behind(profile: Profile) -> str:
+    """Forget what is remembered; in words, what keeps it all the same."""
+    try:
+        keep.forget(profile)
+    except ConfigError as error:
+        return f"it is still remembered, as {error.message.rstrip('.')}"
+    return ""
 
 
 def _close(client: Client, login: Login) -> None:

@@ -5,14 +5,17 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import httpx
 import pytest
+from servers.scripted import Answer, reply, scripted, token
 
 import immune_nb as im
 from immune_nb.auth import keep
@@ -30,8 +33,6 @@ def client(sandbox, **more):
 
 def test_every_way_in(sandbox):
     """API key, client credentials by both methods, and a pasted token reach the same plant."""
-    from dataclasses import replace
-
     first = client(sandbox)
     token = first._login.keeper.token.access
     for session in (
@@ -374,3 +375,57 @@ def test_a_logout_that_is_interrupted_forgets_all_the_same():
     with pytest.raises(KeyboardInterrupt):
         session.logout()
     assert isinstance(keep.recall(profile), str)
+
+
+def signed_in(there, **more):
+    """A browser sign-in at a scripted server whose API takes every token."""
+    there.says("/api/items", reply({"data": [{"id": "a"}], "has_more": False}))
+    there.says("/revoke", Answer())
+    ends = {f"{name}_url": f"{there.origin}/{name}" for name in ("token", "revoke")}
+    held = Token(Secret("at_0"), time.time(), 3600.0, refresh=Secret("rt_0"))
+    who = Credentials("browser", **{"token": held, "client_id": "me", "sign_in": "browser", **more})
+    return Session(im.Profile("lab", f"{there.origin}/api", **ends), who)
+
+
+def test_a_logout_during_a_renewal_revokes_what_that_brings():
+    """A19: "revoked" means that the server takes nothing any more, and nothing is remembered either."""
+    arrived, leave = threading.Event(), threading.Event()
+    with scripted() as there, ThreadPoolExecutor(2) as pool:
+        session = signed_in(there)
+        session.remember()
+        there.says("/token", replace(token("at_1", refresh_token="rt_1"), after=leave, arrived=arrived))
+        pool.submit(session.renew)
+        arrived.wait(10)
+        leaving = pool.submit(session.logout)
+        leave.set()
+        assert leaving.result(20) == "revoked"
+        assert [asked.form["token"] for asked in there.asked("/revoke")] == ["rt_1", "at_1"]
+        assert keep.recall(session.profile) == "nothing is remembered"
+
+
+def test_a_query_that_meets_a_logout_is_not_sent_again():
+    """Neither signed nor without: an answer for anybody would pass for the login's."""
+    arrived, leave = threading.Event(), threading.Event()
+    with scripted() as there, ThreadPoolExecutor(1) as pool:
+        session = signed_in(there)
+        answer = reply({"data": [{"id": "a"}], "has_more": False})
+        there.says("/api/items", replace(answer, after=leave, arrived=arrived))
+        asking = pool.submit(session.get, "/items")
+        arrived.wait(10)
+        session.logout()
+        leave.set()
+        with pytest.raises(im.NoCredentialsError, match="logged out"):
+            asking.result(20)
+        assert len(there.asked("/api/items")) == 1
+
+
+def test_a_logout_tells_what_the_keyring_does_not_forget(ring):
+    """It is locked: the tokens are revoked all the same, and both are said."""
+    with scripted() as there:
+        session = signed_in(there)
+        session.remember()
+        ring.refuses = "get_password"
+        said = session.logout()
+        assert said == "revoked; it is still remembered, as the keyring (rings) failed (KeyError)"
+        assert len(there.asked("/revoke")) == 2
+        assert ("immune_nb", "lab") in ring.held

@@ -259,6 +259,29 @@ def test_a_keeper_forgets():
         keeper.usable()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 10.0])
+def test_a_keeper_that_is_to_land_brings_the_last_token_there_is(seconds):
+    """A19: what a renewal under way brings, or that it was not waited for long enough; no renewal comes after."""
+    entered, leave, old, new = threading.Event(), threading.Event(), token(None), token(None)
+
+    def obtain(_):
+        entered.set()
+        leave.wait(10)
+        return new
+
+    keeper = TokenKeeper(obtain, old)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(keeper.replace, old)
+        entered.wait(10)
+        landing = pool.submit(keeper.land, seconds)
+        early = landing.result(10) if not seconds else None
+        leave.set()
+        assert (early or landing.result(10)) == ((new, True) if seconds else (old, False))
+        assert waiting.result(10) is new
+    with pytest.raises(SessionExpiredError):
+        keeper.replace(keeper.token)
+
+
 def test_an_unexpected_fault_wakes_the_waiters():
     """A bug in a grant is an error for whoever waits, not a hang."""
     keeper = TokenKeeper(lambda _: 1 / 0)

@@ -15,7 +15,7 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token, TokenKeeper
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, proxy_for
 from immune_nb.auth.wires import origin_of
-from immune_nb.errors import BadReplyError, NoCredentialsError, UnreachableError
+from immune_nb.errors import BadReplyError, ImmuneWarning, NoCredentialsError, UnreachableError
 
 CANARY = "canary-5e1b70"
 HOME = "https://api.example/v1"
@@ -184,12 +184,27 @@ def test_a_failed_renewal_leaves_no_token_in_the_frames():
 
 
 def test_closing_lets_go_of_the_credential():
-    """L43: a closed transport signs no more."""
+    """L43: a closed transport holds no key, and sends nothing: neither signed nor without."""
     wire = Wire()
     transport = signing(wire, key())
     transport.close()
-    transport.handle_request(httpx.Request("GET", HOME))
-    assert CANARY not in wire.shown()[0]
+    assert transport._auth.held() == ()
+    with pytest.raises(NoCredentialsError, match="logged out"):
+        transport.handle_request(httpx.Request("GET", HOME))
+    assert not wire.seen
+
+
+def test_an_echo_is_taken_out_though_the_login_has_changed_meanwhile():
+    """L29: the answer repeats the key it was asked with, which is another by then."""
+
+    def wire(request):
+        transport.sign_with(ApiKey(Secret("another"), KeyPlace.parse(PLACES[0])))
+        return httpx.Response(200, text=request.headers["Authorization"])
+
+    transport = signing(wire, key())
+    with pytest.warns(ImmuneWarning, match="repeats the credential"):
+        answer = transport.handle_request(httpx.Request("GET", HOME))
+    assert answer.text == "ApiKey (hidden)"
 
 
 def test_a_forked_child_has_no_pool():

@@ -13,12 +13,15 @@ from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.schemes import ApiKey, Bearer, Scheme
 from immune_nb.auth.secrets import Unshared
 from immune_nb.auth.sharing import Shared
-from immune_nb.auth.tokens import Obtain, TokenKeeper
+from immune_nb.auth.tokens import Obtain, Token, TokenKeeper
 from immune_nb.auth.transport import Transport
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile
 
 __all__ = ["Login", "log_in"]
+
+LANDING_SECONDS = 10.0  # a logout waits for a renewal under way: what that brings is to be revoked
+STILL_UNDER_WAY = "a renewal is still under way, and what it brings stays valid"
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,13 @@ class Login(Unshared):
     client: OAuthClient | None = None
 
     def revoke(self) -> str:
-        """Revoke its tokens where the server can, and say in words what came of it."""
-        token = self.keeper.token if self.keeper else None
+        """Revoke its tokens where the server can, and say in words what came of it. Nothing renews them any more."""
+        if self.keeper is None:
+            return ""
+        token, is_last = self.keeper.land(LANDING_SECONDS)
+        return "; ".join(filter(None, (self._revoked(token), "" if is_last else STILL_UNDER_WAY)))
+
+    def _revoked(self, token: Token | None) -> str:
         if token is None:
             return ""
         if self.client is None:

@@ -196,6 +196,16 @@ class TokenKeeper(Unshared):
         with self._lock:
             self._obtain, self._dead = obtain, None
 
+    def land(self, seconds: float) -> tuple[Token | None, bool]:
+        """Renew no more: the last token, and whether a renewal under way was over in that many seconds."""
+        with self._lock:
+            self._obtain, flight = None, self._flight
+        try:
+            landed = flight.result(seconds) if flight else None
+        except TimeoutError:
+            return self._token, False
+        return landed if isinstance(landed, Token) else self._token, True
+
     def forget(self) -> None:
         """Drop the token and the means to get another."""
         with self._lock:

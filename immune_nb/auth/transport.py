@@ -64,7 +64,7 @@ class QuietTransport(httpx.BaseTransport):
     Raises:
         UnreachableError: No answer, or one that broke off. `transient` is False for a TLS certificate fault.
         BadReplyError: The body cannot be decoded, or is larger than `bodies.MAX_BODY`.
-        NoCredentialsError: This process was forked from the one that logged in.
+        NoCredentialsError: It is closed, or this process was forked from the one that logged in.
     """
 
     def __init__(self, url: str, inner: httpx.BaseTransport | None = None) -> None:
@@ -88,6 +88,8 @@ class QuietTransport(httpx.BaseTransport):
     def _attempt(self, request: httpx.Request) -> httpx.Response | ImmuneError:
         if self._pid != os.getpid():
             return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
+        if not self._close.alive:
+            return NoCredentialsError("This session is logged out.", hint="Log in again.")
         seconds = min(request.extensions.get("seconds", SECONDS), SECONDS)
         request.extensions["until"] = until = time.monotonic() + seconds
         try:
@@ -125,7 +127,8 @@ class CredentialTransport(Unshared, httpx.BaseTransport):
         """Send `request`, signed if it goes to the bound origin."""
         if origin_of(request.url) != self._origin:
             return self._inner.handle_request(request)
-        return without_echoes(self._drive(self._auth.sync_auth_flow(_copy(request))), self._auth.held())
+        auth = self._auth  # a logout meanwhile takes another, which knows nothing of what was sent
+        return without_echoes(self._drive(auth.sync_auth_flow(_copy(request))), auth.held())
 
     def _drive(self, flow: Generator[httpx.Request, httpx.Response, None]) -> httpx.Response:
         # No local here may hold a signed request: a traceback would keep it.
@@ -139,9 +142,9 @@ class CredentialTransport(Unshared, httpx.BaseTransport):
             flow.close()
 
     def close(self) -> None:
-        """Close what sends, and let go of the credential."""
-        self._auth = Scheme()
+        """Close what sends, and then let go of the credential: nothing leaves unsigned."""
         self._inner.close()
+        self._auth = Scheme()
 
 
 def _maker(url: str) -> Callable[[], httpx.BaseTransport]:
