@@ -21,9 +21,10 @@ import immune_nb as im
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.devices import DeviceGrant
 from immune_nb.auth.grants import CodeGrant, client_credentials, refresh, revoke
+from immune_nb.auth.renewal import TokenKeeper
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.server import find_server
-from immune_nb.auth.tokens import Token, TokenKeeper
+from immune_nb.auth.tokens import Token
 from immune_nb.challenges import Challenge, read_challenge
 from immune_nb.connecting import connect
 from immune_nb.pending import PendingLogin

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from servers.scripted import Answer, Scripted, error, html, reply, scripted, token
+from servers.scripted import Answer, Asked, Scripted, error, html, reply, scripted, token
 
 import immune_nb as im
 from immune_nb.auth.chain import Credentials
@@ -39,12 +39,12 @@ def there() -> Iterator[Scripted]:
         yield server
 
 
-def session(there: Scripted, age: float, **more: object) -> Session:
+def session(there: Scripted, age: float, clock: Callable[[], float] = time.time, **more: object) -> Session:
     """A sign-in with a refresh token, some seconds ago; an access token lives for a hundred."""
     profile = im.Profile("lab", f"{there.origin}/api", token_url=f"{there.origin}/token", client_id="me")
     held = Token(Secret("at_0"), time.time() - age, 100.0, refresh=Secret("rt_0"), subject="7")
     who = Credentials("browser", **{"token": held, "client_id": "me", "sign_in": "browser", **more})
-    return Session(profile, who, sleep=lambda _: None)
+    return Session(profile, who, clock=clock, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize("answer", NOT_OF_THE_LOGIN.values(), ids=NOT_OF_THE_LOGIN)
@@ -112,6 +112,39 @@ def test_a_client_that_logs_in_for_itself_checks_its_secret(there):
     held.verify()
     with pytest.raises(im.SessionExpiredError, match=r"invalid_client\. Check the client and its secret\.$"):
         held.renew()
+    held.close()
+
+
+@pytest.mark.parametrize("access", ["at_1", "at_0"])
+def test_an_api_that_refuses_every_token_does_not_cost_one_a_query(there, access):
+    """Also where the server gives the same again: once a minute at most, until somebody renews, or it says yes."""
+    there.says("/token", token(access, refresh_token="rt_0"))
+    there.says("/api/sensors", Answer(401))
+    skipped = [0.0]
+    held = session(there, age=0, clock=lambda: time.time() + skipped[0])
+    for at, calls in ((0.0, 1), (0.0, 1), (59.0, 1), (61.0, 2), (61.0, 2)):
+        skipped[0] = at
+        with pytest.raises(im.LoginError):
+            held.sensors()
+        assert len(there.asked("/token")) == calls
+    there.says("/api/sensors", reply({"data": [{"id": "a"}], "has_more": False}))
+    assert len(held.sensors()) == 1
+    assert len(there.asked("/token")) == 2
+    held.close()
+
+
+def test_a_slow_answer_that_repeats_a_token_replaced_meanwhile_is_cleaned(there):
+    """L29: another thread has renewed it; the former one is still valid, and in no frame."""
+    there.says("/token", token("at_1-of-some-length", refresh_token="rt_1"))
+    held = session(there, age=0, token=Token(Secret("at_0-of-some-length"), time.time(), 100.0, refresh=Secret("r")))
+
+    def echo(asked: Asked) -> Answer:
+        held.renew()
+        return reply({"data": [{"id": "a", "note": asked.headers["authorization"]}], "has_more": False})
+
+    there.says("/api/sensors", echo)
+    with pytest.warns(im.ImmuneWarning, match="repeats the credential"):
+        assert list(held.sensors()["note"]) == ["Bearer (hidden)"]
     held.close()
 
 

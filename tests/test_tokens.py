@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from immune_nb.auth.renewal import TokenKeeper
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.tokens import Token, TokenKeeper
+from immune_nb.auth.tokens import Token
 from immune_nb.errors import (
     BadReplyError,
     LoginRejectedError,

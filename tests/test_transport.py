@@ -10,9 +10,10 @@ import pytest
 from test_wires import Server
 
 from immune_nb.addresses import KeyPlace
+from immune_nb.auth.renewal import TokenKeeper
 from immune_nb.auth.schemes import ApiKey, Bearer
 from immune_nb.auth.secrets import Secret
-from immune_nb.auth.tokens import Token, TokenKeeper
+from immune_nb.auth.tokens import Token
 from immune_nb.auth.transport import CredentialTransport, QuietTransport, proxy_for
 from immune_nb.auth.wires import origin_of
 from immune_nb.errors import BadReplyError, ImmuneWarning, NoCredentialsError, UnreachableError

@@ -10,10 +10,11 @@ from functools import partial
 from immune_nb.auth import grants
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
+from immune_nb.auth.renewal import Obtain, TokenKeeper
 from immune_nb.auth.schemes import ApiKey, Bearer, Scheme
 from immune_nb.auth.secrets import Unshared
 from immune_nb.auth.sharing import Shared
-from immune_nb.auth.tokens import Obtain, Token, TokenKeeper
+from immune_nb.auth.tokens import Token
 from immune_nb.auth.transport import Transport
 from immune_nb.errors import ConfigError
 from immune_nb.profiles import Profile

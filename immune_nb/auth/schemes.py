@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 
 import httpx
 
 from immune_nb.addresses import KeyPlace
+from immune_nb.auth.renewal import TokenKeeper
 from immune_nb.auth.secrets import Secret, Unshared
-from immune_nb.auth.tokens import Token, TokenKeeper
+from immune_nb.auth.tokens import Token
 from immune_nb.challenges import read_challenge
 
 __all__ = ["ApiKey", "Bearer", "Scheme"]
@@ -51,35 +53,45 @@ class Bearer(Scheme):
 
     def __init__(self, keeper: TokenKeeper) -> None:
         self._keeper = keeper
-        self._forbidden: Token | None = None
+        self._sent: deque[Token] = deque(maxlen=3)  # a slow answer may repeat one that others have replaced meanwhile
+        self._refused: Token | None = None
 
     def held(self) -> tuple[str, ...]:
-        """The newest token."""
-        token = self._keeper.token
-        return (token.access.reveal(),) if token else ()
+        """The tokens sent last."""
+        return tuple(token.access.reveal() for token in list(self._sent))
 
     def sync_auth_flow(self, request: httpx.Request) -> Flow:
         """Sign; after a refusal sign again with a newer token, if one can be had."""
         token = self._keeper.usable()
-        request.headers["Authorization"] = f"Bearer {token.access.reveal()}"
+        request.headers["Authorization"] = self._signature(token)
         response = yield request
-        if self._keeper.is_renewable and self._refuses(response, token):
+        if self._keeper.is_renewable and _may_be_the_token(response) and not self._is_in_vain(response, token):
             del request.headers["Authorization"]  # `replace` may raise, and a traceback would keep it
             newer = self._keeper.replace(token)
-            request.headers["Authorization"] = f"Bearer {newer.access.reveal()}"
+            request.headers["Authorization"] = self._signature(newer)
             response = yield request
-            self._forbidden = newer if response.status_code == httpx.codes.FORBIDDEN else None
+            self._refused = newer if _may_be_the_token(response) else None
 
-    def _refuses(self, response: httpx.Response, token: Token) -> bool:
-        """Whether the token is the reason: a 401, or a 403 without a word, which some servers send instead.
+    def _signature(self, token: Token) -> str:
+        if token not in list(self._sent):  # a copy, as other threads append
+            self._sent.append(token)
+        return f"Bearer {token.access.reveal()}"
 
-        A newer token that met such a 403 too was not the reason; then it is not renewed for that again. Nor does a
-        newer one help where the service says that a scope is missing (RFC 6750 3.1).
-        """
-        said = read_challenge(response.headers.get("www-authenticate", "")).error
-        if said == "insufficient_scope":
-            return False
-        if response.status_code == httpx.codes.UNAUTHORIZED or (response.is_client_error and said == "invalid_token"):
-            return True
-        silent = not response.content and "www-authenticate" not in response.headers
-        return response.status_code == httpx.codes.FORBIDDEN and silent and token is not self._forbidden
+    def _is_in_vain(self, response: httpx.Response, token: Token) -> bool:
+        """Whether a newer token met the same, so that the token is not the reason: for a 401, for a minute."""
+        lasts = response.status_code == httpx.codes.FORBIDDEN or self._keeper.is_new(token)
+        return token is self._refused and lasts
+
+
+def _may_be_the_token(response: httpx.Response) -> bool:
+    """Whether the token may be the reason: a 401, or a 403 without a word, which some servers send instead.
+
+    A newer one does not help where the service says that a scope is missing (RFC 6750 3.1).
+    """
+    said = read_challenge(response.headers.get("www-authenticate", "")).error
+    if said == "insufficient_scope":
+        return False
+    if response.status_code == httpx.codes.UNAUTHORIZED or (response.is_client_error and said == "invalid_token"):
+        return True
+    silent = not response.content and "www-authenticate" not in response.headers
+    return response.status_code == httpx.codes.FORBIDDEN and silent

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from immune_nb.auth import keep
 from immune_nb.auth.places import alone
+from immune_nb.auth.renewal import Obtain
 from immune_nb.auth.secrets import Unshared
-from immune_nb.auth.tokens import Obtain, Token, differ
+from immune_nb.auth.tokens import Token, differ
 from immune_nb.errors import ConfigError, ImmuneWarning, UnreachableError
 from immune_nb.profiles import Profile
 
