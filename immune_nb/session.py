@@ -88,14 +88,13 @@ class Session(Unshared, Outlook, Writes):
 
     def status(self) -> Status:
         """What this login is, where it came from and how long it lasts. Sends nothing."""
-        keeper, credentials = self._login.keeper, self._login.credentials
-        token, accepts = keeper.token if keeper else None, self._client.is_accepted
+        keeper, credentials, accepts = self._login.keeper, self._login.credentials, self._client.is_accepted
         return Status(
             profile=self.profile.name,
             base_url=self.profile.base_url,
             method=credentials.method,
             account=_account(self._login),
-            scopes=(token.scopes if token else ()) or (self.profile.scopes if keeper else ()),
+            scopes=_scopes(self._login, self.profile),
             source=credentials.source,
             expires_in=keeper.seconds_left() if keeper and accepts is not False else None,
             renewable=bool(keeper and keeper.is_renewable),
@@ -248,6 +247,12 @@ def _account(login: Login) -> str:
     """Who is logged in, as far as that is known; where a client logs in for itself, the client."""
     token, who = login.keeper.token if login.keeper else None, login.credentials
     return (token.account if token else "") or ("" if who.sign_in else who.client_id)
+
+
+def _scopes(login: Login, profile: Profile) -> tuple[str, ...]:
+    """What the token may be used for; as asked for, where nobody said otherwise (RFC 6749 5.1)."""
+    said = login.keeper.token.scopes if login.keeper and login.keeper.token else None
+    return said if said is not None else profile.scopes if login.keeper else ()
 
 
 def _left_behind(profile: Profile) -> str:

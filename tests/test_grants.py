@@ -8,9 +8,10 @@ import pytest
 
 import immune_nb as im
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import client_credentials
+from immune_nb.auth.grants import client_credentials, refresh
 from immune_nb.auth.secrets import Secret
-from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, UnreachableError
+from immune_nb.auth.tokens import Token
+from immune_nb.errors import BadReplyError, ConfigError, LoginRejectedError, SessionExpiredError, UnreachableError
 
 CANARY = "s:ecret/+ &ü".replace("ü", "u")
 OK = {"access_token": "abc", "token_type": "Bearer", "expires_in": 60, "scope": "read write"}
@@ -121,3 +122,17 @@ def test_a_profile_without_a_token_endpoint_says_what_to_set():
     lonely = im.Profile("lab", "https://api.example")
     with pytest.raises(ConfigError, match="token_url.*LAB_TOKEN_URL"):
         client_credentials(OAuthClient(lonely, "id", Secret("s")))
+
+
+@pytest.mark.parametrize(("said", "is_more"), [("read admin", True), ("read", False), ("", False), (None, False)])
+def test_a_renewal_has_no_more_than_was_asked_where_the_first_answer_was_silent(said, is_more):
+    """A14, RFC 6749 5.1: an answer without `scope` grants what was asked for, and no later one more than that."""
+    answer = {name: value for name, value in (OK | {"scope": said}).items() if value is not None}
+    transport = httpx.MockTransport(Endpoint(httpx.Response(200, json=answer)))
+    client = OAuthClient(profile(scopes=("read",)), "me", transport=transport, clock=lambda: 5.0)
+    first = Token(Secret("at0"), refresh=Secret("rt0"))
+    if is_more:
+        with pytest.raises(SessionExpiredError, match="not granted: admin"):
+            refresh(client, first)
+    else:
+        assert refresh(client, first).scopes == (None if said is None else tuple(said.split()))

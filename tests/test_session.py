@@ -429,3 +429,12 @@ def test_a_logout_tells_what_the_keyring_does_not_forget(ring):
         assert said == "revoked; it is still remembered, as the keyring (rings) failed (KeyError)"
         assert len(there.asked("/revoke")) == 2
         assert ("immune_nb", "lab") in ring.held
+
+
+@pytest.mark.parametrize(("said", "shown"), [(None, ("read", "admin")), ((), ()), (("read",), ("read",))])
+def test_a_status_shows_the_scopes_that_were_granted(said, shown):
+    """RFC 6749 5.1: those asked for only where the server does not say; one that grants none says so."""
+    profile = im.Profile("lab", "http://127.0.0.1:9", scopes=("read", "admin"))
+    session = Session(profile, Credentials("given", token=Token(Secret("at_0"), scopes=said)))
+    assert session.status().scopes == shown
+    session.close()

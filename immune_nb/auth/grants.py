@@ -64,7 +64,8 @@ def refresh(client: OAuthClient, token: Token | None) -> Token:
     new = _refreshed(client, token.refresh)
     if token.is_anothers(new):
         raise SessionExpiredError("The renewed token is another user's.", hint="Log in again.")
-    more = _beyond(new.scopes, (*token.scopes, *client.profile.scopes)) if token.scopes else []
+    granted = (*(token.scopes or ()), *client.profile.scopes)
+    more = _beyond(new.scopes or (), granted) if granted else []
     if more:
         raise SessionExpiredError(
             f"The renewed token has scopes that were not granted: {quoted(' '.join(more), 80)}.", hint="Log in again."
@@ -72,7 +73,7 @@ def refresh(client: OAuthClient, token: Token | None) -> Token:
     return replace(
         new,
         refresh=new.refresh or token.refresh,
-        scopes=new.scopes or token.scopes,
+        scopes=token.scopes if new.scopes is None else new.scopes,
         account=token.account or new.account,
         subject=new.subject or token.subject,
     )

@@ -156,7 +156,7 @@ def _plain(record: Record) -> dict[str, Any]:
             "refresh": token.refresh.reveal() if token.refresh else None,
             "received_at": token.received_at,
             "expires_in": token.expires_in,
-            "scopes": list(token.scopes),
+            "scopes": token.scopes,
             "account": token.account,
             "subject": token.subject,
         },
@@ -168,7 +168,7 @@ def _record(where: str, data: dict[str, Any]) -> Record:
         Secret(data["token"]["access"], "access token"),
         float(data["token"]["received_at"]),
         data["token"]["expires_in"],
-        tuple(data["token"]["scopes"]),
+        None if data["token"]["scopes"] is None else tuple(data["token"]["scopes"]),
         _secret(data["token"]["refresh"], "refresh token"),
         data["token"]["account"],
         data["token"].get("subject", ""),  # records of the first release have none

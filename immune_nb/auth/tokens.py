@@ -24,7 +24,7 @@ class Token:
         access: What is sent as the bearer token (RFC 6750).
         received_at: When it arrived, in seconds of the keeper's clock.
         expires_in: Its lifetime in seconds; None when the server did not say, or said nonsense.
-        scopes: Scopes granted, where the server names them.
+        scopes: Scopes granted; None when the server did not say: then they are as asked.
         refresh: What gets the next one (RFC 6749 1.5), where the server gives that.
         account: Whose it is, for people to read, where the server says so.
         subject: The same for machines: the ``sub`` of the ID token that came with it.
@@ -33,7 +33,7 @@ class Token:
     access: Secret
     received_at: float = 0.0
     expires_in: float | None = None
-    scopes: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
     refresh: Secret | None = None
     account: str = ""
     subject: str = ""
@@ -102,11 +102,11 @@ def _secret(reply: dict[str, Any], field: str) -> Secret:
     raise fault
 
 
-def _scopes(value: object) -> tuple[str, ...]:
+def _scopes(value: object) -> tuple[str, ...] | None:
     """`scope` as servers really send it: words, a list, or, as GitHub does, with commas."""
     if isinstance(value, list):
         return tuple(map(str, value))
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else ()
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else None
 
 
 def _life_by_claim(access: Secret, now: float) -> float | None:
