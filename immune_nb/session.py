@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from immune_nb.auth import keep
@@ -58,7 +59,8 @@ class Session(Unshared, Outlook, Writes):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.profile = profile  # first of all: where the rest fails, a traceback may show this session
-        login = log_in(profile, credentials, client=client, transport=transport, clock=clock)
+        self._log_in = partial(log_in, profile, transport=transport, clock=clock)
+        login = self._log_in(credentials, client=client)
         self._open = login
         quiet = QuietTransport(profile.base_url, transport)
         self._signing = CredentialTransport(login.auth, profile.base_url, quiet)
@@ -119,11 +121,13 @@ class Session(Unshared, Outlook, Writes):
         return tuple(secret for secret in held if secret)
 
     def renew(self) -> None:
-        """Get a new access token now (RFC 6749 4.4).
+        """Get a new access token now: from the server (RFC 6749 4.4, 6), or from the file or hub that it is from.
 
         Raises:
-            ConfigError: This kind of login does not renew.
-            LoginRejectedError: The server refuses it.
+            ConfigError: This kind of login does not renew, or where it is remembered cannot be read.
+            LoginRejectedError: The server refuses a client that it has given no token yet.
+            SessionExpiredError: It refuses a login that worked before.
+            ServiceError: It does not answer as it should.
         """
         keeper = self._login.keeper
         if keeper is None or not keeper.is_renewable:
@@ -144,18 +148,24 @@ class Session(Unshared, Outlook, Writes):
         Args:
             api_key: A new API key.
             token: A new access token.
-            client_secret: A new secret of the same client.
+            client_secret: A new secret of the same client, where that logs in for itself.
 
         Raises:
-            ConfigError: None, or more than one, is given.
+            ConfigError: None, or more than one, is given; or a secret, and a person has signed in.
             LoginRejectedError: The service refuses it; the session goes on with the old one.
         """
         former = self._login
+        if not (api_key or token or client_secret):
+            raise ConfigError("There is nothing to go on with.", hint="Give an api_key, a token or a client_secret.")
+        if (
+            client_secret and former.credentials.sign_in
+        ):  # or else the session would be the client's, not the person's
+            raise ConfigError(f"A {former.credentials.method} has no secret of its own.", hint="Sign in again.")
         client_id = former.credentials.client_id if client_secret else None
         who = find_credentials(
             self.profile, {}, api_key=api_key, token=token, client_id=client_id, client_secret=client_secret
         )
-        login, accepted = log_in(self.profile, who), self._client.is_accepted
+        login, accepted = self._log_in(who), self._client.is_accepted
         self._open, self._client.is_accepted = login, None
         self._signing.sign_with(login.auth)
         try:

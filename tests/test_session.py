@@ -210,7 +210,7 @@ def test_a_credential_is_replaced_in_a_live_session(sandbox):
     machine.rotate(client_secret=sandbox.client_secret)
     assert machine._login.keeper.token is not first
     assert machine.status().account == sandbox.client_id
-    with pytest.raises(im.NoCredentialsError):
+    with pytest.raises(im.ConfigError, match="nothing to go on with"):
         machine.rotate()
     machine.logout()
 
@@ -437,4 +437,31 @@ def test_a_status_shows_the_scopes_that_were_granted(said, shown):
     profile = im.Profile("lab", "http://127.0.0.1:9", scopes=("read", "admin"))
     session = Session(profile, Credentials("given", token=Token(Secret("at_0"), scopes=said)))
     assert session.status().scopes == shown
+    session.close()
+
+
+def test_a_persons_session_is_not_rotated_into_the_clients():
+    """A new secret of the client is no new login of the person: refused, nothing is sent, she goes on."""
+    with scripted() as there:
+        session = signed_in(there, client_secret=Secret("old-secret"))
+        with pytest.raises(im.ConfigError, match=r"browser sign-in has no secret .*Sign in again"):
+            session.rotate(client_secret="new-secret")
+        assert session.status().method == "browser sign-in"
+        assert len(session.get("/items")) == 1
+        assert not there.asked("/token")
+        session.close()
+
+
+def test_a_rotated_session_keeps_its_transport_and_clock():
+    """What a session was made with, its next login is made with."""
+
+    def server(request):
+        said = {"access_token": "at_1", "expires_in": 100} if request.url.path == "/token" else {"data": []}
+        return httpx.Response(200, json=said)
+
+    profile = im.Profile("lab", "https://lab.example", token_url="https://lab.example/token", client_auth="body")
+    who = Credentials("given", client_id="me", client_secret=Secret("old-secret"))
+    session = Session(profile, who, transport=httpx.MockTransport(server), clock=lambda: 5.0)
+    session.rotate(client_secret="new-secret")
+    assert session.status().expires_in == 100
     session.close()
