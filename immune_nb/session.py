@@ -157,9 +157,7 @@ class Session(Unshared, Outlook, Writes):
         former = self._login
         if not (api_key or token or client_secret):
             raise ConfigError("There is nothing to go on with.", hint="Give an api_key, a token or a client_secret.")
-        if (
-            client_secret and former.credentials.sign_in
-        ):  # or else the session would be the client's, not the person's
+        if client_secret and former.credentials.sign_in:  # with it the session would be the client's
             raise ConfigError(f"A {former.credentials.method} has no secret of its own.", hint="Sign in again.")
         client_id = former.credentials.client_id if client_secret else None
         who = find_credentials(

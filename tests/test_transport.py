@@ -208,6 +208,23 @@ def test_an_echo_is_taken_out_though_the_login_has_changed_meanwhile():
     assert answer.text == "ApiKey (hidden)"
 
 
+def test_a_slow_answer_that_repeats_a_token_replaced_meanwhile_is_cleaned():
+    """L29: another thread has renewed it and asked with the new one; the former is still valid."""
+    first, second = Token(Secret(f"first-{CANARY}")), Token(Secret("second-token"))
+    keeper = TokenKeeper(lambda _: second, first)
+
+    def wire(request):
+        if request.url.path == "/v1/slow":
+            keeper.replace(first)
+            transport.handle_request(httpx.Request("GET", HOME))
+        return httpx.Response(200, text=request.headers["Authorization"] if request.url.path == "/v1/slow" else "")
+
+    transport = signing(wire, Bearer(keeper))
+    with pytest.warns(ImmuneWarning, match="repeats the credential"):
+        answer = transport.handle_request(httpx.Request("GET", f"{HOME}/slow"))
+    assert answer.text == "Bearer (hidden)"
+
+
 def test_a_forked_child_has_no_pool():
     """F39: a child refuses before it could read another's bytes."""
     transport = QuietTransport(HOME, httpx.MockTransport(Wire()))
