@@ -73,7 +73,7 @@ class Shared(Unshared):
         return token
 
     def _is_anothers(self, record: keep.Record, kept: Token, seen: Token | None) -> bool:
-        """Whether what is remembered is the login of another client or person (gauntlet A14)."""
+        """Whether what is remembered is the login of another client or person."""
         if seen is None or record.client_id != self._client_id:
             return record.client_id != self._client_id
         return seen.is_anothers(kept) or differ(seen.account, kept.account)
