@@ -104,7 +104,7 @@ def test_an_empty_page_in_every_form_is_no_row(body):
     assert asks.readings(last="1d", wide=True).empty
 
 
-@pytest.mark.parametrize("body", [{"message": "Down for maintenance"}, {"status": "ok"}, {}])
+@pytest.mark.parametrize("body", [{"message": "Down for maintenance"}, {"status": "ok"}])
 def test_what_is_no_list_of_a_documented_collection_is_refused(body):
     """An envelope around nothing is no reading, sensor or alert; what the service says is quoted."""
     asks = session(lambda _: httpx.Response(200, json=body))
@@ -120,6 +120,67 @@ def test_nothing_is_believed_when_it_is_said_again():
     silent = Interrupted(b"", range(1000))
     assert len(session(silent).readings(**span(300))) == 0
     assert len(silent.asked) == 6  # and once more without a size, which some take for a filter
+    for body in ({}, {"data": None}):
+        assert len(session(lambda _, body=body: httpx.Response(200, json=body)).sensors()) == 0
+
+
+class Tokens(Plant):
+    """A list that pages by a token, of which the last page is empty."""
+
+    def __init__(self, last):
+        super().__init__([BEGIN + n * MINUTE for n in range(300)])
+        self.last = last
+
+    def __call__(self, request):
+        self.asked.append(dict(request.url.params))
+        begin = int(request.url.params.get("cursor", 0))
+        rows = self.rows[begin : begin + 100]
+        if rows:
+            return httpx.Response(200, json={"items": rows, "next_cursor": str(begin + 100)})
+        return httpx.Response(204) if self.last is None else httpx.Response(200, json=self.last)
+
+
+@pytest.mark.parametrize(
+    ("last", "requests"),
+    [
+        ({"items": [], "next_cursor": None}, 4),
+        ({"columns": ["id"], "items": []}, 4),
+        ({"items": None, "next_cursor": ""}, 4),
+        ({"next_cursor": None, "items": {}}, 4),
+        (None, 4),
+        ({}, 6),
+        ({"data": None}, 6),
+    ],
+)
+def test_a_token_may_lead_to_nothing(last, requests):
+    """A list may end with an empty page in any form, where nobody said in so many words that there is more."""
+    server = Tokens(last)
+    whole(session(server).get("/items"), [row["id"] for row in server.rows])
+    assert len(server.asked) == requests
+
+
+def test_a_service_that_counts_is_asked_for_no_more_than_that():
+    """`count` says how many there are; beside as many rows it is no doubt, and no way to page is made up."""
+
+    class Counting(Plant):
+        def __call__(self, request):
+            query = dict(request.url.params)
+            self.asked.append(query)
+            rows, begin = self.of(query), int(query.get("offset", 0))
+            return httpx.Response(200, json={"items": rows[begin : begin + 50], "count": len(rows)})
+
+    server = Counting([BEGIN + n * MINUTE for n in range(1000)])
+    whole(session(server).readings(**span(1000)), [row["id"] for row in server.rows])
+    assert sum("starting_after" in query for query in server.asked) <= 2
+    frame = session(Counting([BEGIN + n * MINUTE for n in range(20)])).readings(**span(20))
+    assert "paging" not in frame.attrs["immune"]["detected"]
+
+
+def test_a_list_that_is_not_filtered_is_fetched_once():
+    """Rows behind the range are no sign of a filter that is off, where more time brings the same first page."""
+    server = Plant([BEGIN + n * MINUTE for n in range(3000)], page=100, filters=False, total="absent")
+    whole(session(server).readings(**span(2000)), [f"r{n}" for n in range(2000)])
+    assert sum("starting_after" in query for query in server.asked) <= 31
 
 
 # Flags and counts

@@ -94,7 +94,13 @@ class Listing:
     def trail(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Trail:
         """The way through a window, from its first page."""
         step = self.first(window, fractions=fractions, sized=sized)
-        return Trail(step, self.hints.paging, size=self._size if sized else 0, is_documented=bool(self._size))
+        return Trail(
+            step,
+            self.hints.paging,
+            size=self._size if sized else 0,
+            is_documented=bool(self._size),
+            is_doubted=bool(self._size),
+        )
 
     def first(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Step:
         """The step to the first page of a window."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing
 from immune_nb.fetch.pages import Page, Step
@@ -30,7 +31,6 @@ class Errand:
         sized: Whether a page's size is asked for.
         owes: Rows that were seen in this window, and have to come again.
         seen_at: An instant in it at which so many rows were seen, which have to come again on its first page.
-        is_wide: Whether it is asked for with a day more at either end.
     """
 
     of: int
@@ -41,15 +41,14 @@ class Errand:
     sized: bool = True
     owes: int = 0
     seen_at: tuple[int, int] | None = None
-    is_wide: bool = False
 
-    def place(self, crop: Crop, listing: Listing) -> str | None:
-        """Where the records of its page must be: as before, if any came; None where a guess may bring anything."""
+    def place(self, crop: Crop, listing: Listing) -> dict[str, Any]:
+        """What `fetch` is to expect of its page: records as before, if any came; anything, where it is a guess."""
         guess = self.trail.guess
         if self.trail.is_hopeful or (guess and not guess.way.is_sure):
-            return None
-        where: str | None = crop.detected.get("records", "" if listing.page_size else None)
-        return where
+            return {}
+        where = crop.detected.get("records", "" if listing.page_size else None)
+        return {"where": where, "may_end": not where or bool(self.trail.pages and not self.trail.is_promised)}
 
     def onward(self, trail: Trail, *, came: int = 0) -> Errand:
         """The next page of the window, behind one that brought so many of its rows."""
@@ -58,12 +57,13 @@ class Errand:
     def to(self, window: Window, listing: Listing, *, owes: int = 0) -> Errand:
         """The first page of another window."""
         trail = listing.trail(window, fractions=self.fractions, sized=self.sized)
+        trail = replace(trail, is_doubted=self.trail.is_doubted)
         return replace(self, window=window, trail=trail, owes=owes, seen_at=None)
 
     def wider(self, listing: Listing) -> Errand:
         """All of the list from its first page, with more time at either end than any offset of a clock."""
         trail = listing.trail(listing.within.wider(DAY), fractions=self.fractions, sized=self.sized)
-        return replace(self, window=listing.within, trail=trail, plainly=True, is_wide=True)
+        return replace(self, window=listing.within, trail=trail, plainly=True)
 
     def divided(self, plan: tuple[Window, Sequence[Window]], leaf: Leaf, listing: Listing) -> list[Errand]:
         """An errand for each part of the window, the first for what its page was of; none where one asks the same."""

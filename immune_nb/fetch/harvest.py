@@ -23,6 +23,7 @@ from immune_nb.fetch.limits import Halt
 from immune_nb.fetch.pages import Page, again, fetch
 from immune_nb.fetch.paging import Turn, onward
 from immune_nb.fetch.piles import Pile
+from immune_nb.fetch.retreat import Retreat
 from immune_nb.fetch.width import Width
 from immune_nb.fetch.windows import Window, cut
 from immune_nb.frames.decode import Part
@@ -70,8 +71,8 @@ class Harvest:
         how = listings[0].reading if listings else {"schema": ANY}
         self._reader, self._stacker = Reader(**how), Stacker(**how)
         self._unread: Pile[tuple[Errand, Page]] = Pile(_size, AT_ONCE)
-        self._without: dict[int, tuple[Crop, Errand]] = {}  # by list, how to go on without windows
-        self._plain: set[int] = set()  # lists that gave windows up
+        self._retreat = Retreat(self.crops, folder, self._lock)
+        self._known: set[int] = set()  # lists of which is known what their filter of time is worth
 
     def reap(self) -> list[Crop]:
         """Follow every list to its end.
@@ -83,7 +84,7 @@ class Harvest:
 
     def reap_without_windows(self, of: int) -> bool:
         """Follow a list again, by its cursor, from where windows began; False when it had none."""
-        again = self._without_windows(of)
+        again = self._retreat.without_windows(of)
         if again:
             self._reap(again)
         return bool(again)
@@ -114,13 +115,13 @@ class Harvest:
         if errand is READ:
             more = self._read()
             return more if self._unread.is_done() else [READ, *more]
-        if self._is_late(errand):
+        if self._retreat.is_late(errand):
             return ()
         began, used, own = time.perf_counter(), time.process_time(), time.thread_time()
         refusals = self._client.refusals
         try:
-            where = errand.place(self.crops[errand.of], self._listings[errand.of])
-            page = fetch(self._ask, errand.trail.step, self._stacker, where=where)
+            expected = errand.place(self.crops[errand.of], self._listings[errand.of])
+            page = fetch(self._ask, errand.trail.step, self._stacker, **expected)
         except ImmuneError as error:
             return self._failed(errand, error)
         seconds = time.perf_counter() - began
@@ -152,11 +153,11 @@ class Harvest:
     def _failed(self, errand: Errand, error: ImmuneError) -> Sequence[Errand]:
         """What to do instead; a failure with no remedy ends the harvest and is kept, or raised when nothing came."""
         crop = self.crops[errand.of]
-        if isinstance(error, QueryError) and errand.trail.is_hopeful and not self._is_late(errand):
+        if isinstance(error, QueryError) and errand.trail.is_hopeful and not self._retreat.is_late(errand):
             return self._over(errand, error.status)
         is_of_windows = isinstance(error, QueryError) or (isinstance(error, BadReplyError) and error.is_no_page)
-        if self._is_late(errand) or (is_of_windows and crop.windows):
-            return self._without_windows(errand.of)
+        if self._retreat.is_late(errand) or (is_of_windows and crop.windows):
+            return self._retreat.without_windows(errand.of)
         if isinstance(error, QueryError) and (other := errand.otherwise(self._listings[errand.of], str(error))):
             return [other]
         with self._lock:
@@ -187,18 +188,16 @@ class Harvest:
             return [unsized]
         leaf = Leaf.of(page.sheet, listing, part)
         kept, done, windows = self._planned(errand, leaf, page, turn)
-        is_all, is_astray = errand.window == listing.within, leaf.is_astray(errand.window)
-        if errand.lacks(leaf, kept, turn) or (is_astray and not is_all):
-            return self._without_windows(errand.of)
-        if is_astray and leaf.span and not errand.is_wide:
-            return self._anew(errand.wider(listing))
+        if (instead := self._instead(errand, leaf, kept, page, turn)) is not None:
+            return instead
         with self._lock:
-            if self._is_late(errand):
+            if self._retreat.is_late(errand):
                 return ()
             crop = self.crops[errand.of]
             if windows and not crop.windows:
-                self._remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
-            crop.add(errand.window, page, kept, counts=self._counts(errand), turn=turn)
+                self._retreat.remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
+            counts = errand.window == listing.within and errand.trail.counts_all
+            crop.add(errand.window, page, kept, counts=counts, turn=turn)
             more = windows or self._further(errand, turn, kept.part.rows)
             crop.windows += len(windows)
             crop.awaited += len(more) - 1
@@ -208,6 +207,24 @@ class Harvest:
         if self._folder and full:
             self._folder.write(errand.of, full, epoch)
         return more
+
+    def _instead(self, errand: Errand, leaf: Leaf, kept: Kept, page: Page, turn: Turn) -> Sequence[Errand] | None:
+        """What to ask where time is filtered in another way than windows, or the question, have it; else None."""
+        listing, is_astray = self._listings[errand.of], leaf.is_astray(errand.window)
+        if errand.lacks(leaf, kept, turn) or (is_astray and errand.window != listing.within):
+            return self._retreat.without_windows(errand.of)
+        if not (is_astray and leaf.span) or errand.of in self._known or self._passes_over_time(errand, page):
+            return None
+        return self._retreat.anew(errand.wider(listing))
+
+    def _passes_over_time(self, errand: Errand, page: Page) -> bool:
+        """Whether a list begins with the same page where more time is asked for: then it is not filtered at all."""
+        self._known.add(errand.of)
+        try:
+            wide = fetch(self._ask, errand.wider(self._listings[errand.of]).trail.step, self._reader)
+        except QueryError:
+            return True  # nobody knows
+        return wide.sheet.mark in errand.trail.seen | {page.sheet.mark}
 
     def _planned(self, errand: Errand, leaf: Leaf, page: Page, turn: Turn) -> tuple[Kept, list[Window], list[Errand]]:
         """What a page brings, the windows that are whole by it, and those that follow from it.
@@ -220,7 +237,7 @@ class Harvest:
         if turn.trail and turn.trail.is_hopeful and page.sheet.rows != turn.trail.size:
             fixed = True  # nothing says that there is more
         plan = cut(errand.window, leaf.span, page.total) if leaf.span and turn.trail and not fixed else None
-        parts = errand.divided(plan, leaf, listing) if plan else []
+        parts = replace(errand, trail=turn.trail).divided(plan, leaf, listing) if plan and turn.trail else []
         if not plan or not parts:
             is_over = turn.trail is None and turn.why == "end"
             return Kept.of(leaf, listing, errand.window), [errand.window] if is_over else [], []
@@ -228,14 +245,10 @@ class Harvest:
             return Kept.of(leaf, listing, plan[0]), [plan[0]], parts[1:]
         return Kept(leaf.part.between(0, 0)), [], parts
 
-    def _counts(self, errand: Errand) -> bool:
-        """Whether a total on this page is that of all that is asked for."""
-        return errand.window == self._listings[errand.of].within and errand.trail.counts_all
-
     def _came_before(self, errand: Errand, page: Page, turn: Turn) -> Sequence[Errand]:
         """A page whose records are there already: count them and go on."""
         with self._lock:
-            if self._is_late(errand):
+            if self._retreat.is_late(errand):
                 return ()
             crop = self.crops[errand.of]
             crop.pages += 1
@@ -254,41 +267,6 @@ class Harvest:
             crop.stop(turn.why)
             return []
         return [errand.onward(turn.trail, came=came)]
-
-    def _remember(self, errand: Errand, turn: Turn, page: Page, kept: Kept) -> None:
-        """How to go on if windows fail: every page so far as it came, and the step to the next."""
-        crop = self.crops[errand.of]
-        plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals), done=list(crop.done))
-        plain.add(errand.window, page, kept, counts=True, turn=turn)
-        assert turn.trail is not None  # noqa: S101 - windows are cut of what goes on
-        self._without[errand.of] = plain, replace(errand.onward(turn.trail), plainly=True)
-
-    def _without_windows(self, of: int) -> list[Errand]:
-        """Give windows up for this list. The first errand to find out goes back to where they began."""
-        with self._lock:
-            if of not in self._without or of in self._plain:
-                return []
-            asked_for = self.crops[of].pages
-            if self._folder:
-                self._folder.forget(of)
-            self.crops[of], errand = self._without.pop(of)
-            self.crops[of].pages = asked_for
-            self._plain.add(of)
-            return [errand]
-
-    def _anew(self, errand: Errand) -> list[Errand]:
-        """Drop what came of a list, and begin with another question."""
-        with self._lock:
-            if self._folder:
-                self._folder.forget(errand.of)
-            self.crops[errand.of] = Crop(pages=self.crops[errand.of].pages + 1)
-            self._without.pop(errand.of, None)
-            self._plain.add(errand.of)
-            return [errand]
-
-    def _is_late(self, errand: Errand) -> bool:
-        """Whether it belongs to windows that were given up."""
-        return errand.of in self._plain and not errand.plainly
 
 
 def _size(item: tuple[Errand, Page]) -> int:

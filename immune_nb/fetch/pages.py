@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 from urllib.parse import parse_qsl
 
 from immune_nb.errors import BadReplyError
 from immune_nb.fetch.client import Params, Reply
 from immune_nb.fetch.problems import Problem
 from immune_nb.fetch.signs import Signs
-from immune_nb.frames.envelopes import CSV, NOTHING
+from immune_nb.frames.envelopes import CSV, NOTHING, About
 from immune_nb.frames.names import is_of_paging, plain
 from immune_nb.frames.sheets import Reader, Sheet
 
 __all__ = ["PAGE_SIZE", "Ask", "Page", "Step", "again", "fetch"]
 
 NO_CONTENT = 204
+EMPTY: tuple[Any, ...] = (None, {}, [], "", False, 0)
 PAGE_SIZE = 1000  # the documented maximum (api-contract 1.4)
 Ask = Callable[..., Reply]  # of a path, its parameters, and a check the answer must pass
 
@@ -55,23 +57,32 @@ class Page:
         """What it says about the rest of the list."""
         return Signs(self.sheet.about, self.reply.headers, self.sheet.rows)
 
-    def continues(self, where: str) -> bool:
+    def continues(self, where: str, *, may_end: bool) -> bool:
         """Whether it is a page of a list whose records were at a place; of some list, where `where` is empty."""
         about, (place, _, _) = self.sheet.about, where.partition("[")
-        if self.reply.status == NO_CONTENT:
-            return not where
+        if self.reply.status == NO_CONTENT or about.where == NOTHING:
+            return may_end and self.reply.status == NO_CONTENT
         if not about.is_list:  # where a list has one record, some leave its brackets out
             return about.where == place if where else self._is_record
-        if about.where == NOTHING or not where:
-            return about.where != NOTHING
-        is_like = about.where.partition("[")[0] == place
-        return is_like or (bool(self.sheet.rows) and CSV not in (about.where, where))
+        mine = about.where.partition("[")[0]
+        return not where or mine == place or (CSV not in (about.where, where) if self.sheet.rows else bool(mine))
+
+    @property
+    def only(self) -> dict[str, Any]:
+        """Its only object, where it is no list; else one without fields."""
+        record = self.sheet.record(0) if self.sheet.rows and not self.sheet.about.is_list else None
+        return record if isinstance(record, dict) else {}
 
     @property
     def _is_record(self) -> bool:
         """Whether its only object says more than an envelope does."""
-        record = self.sheet.record(0) if self.sheet.rows else None
-        return isinstance(record, dict) and not all(map(is_of_paging, record))
+        return any(value not in EMPTY and not is_of_paging(name) for name, value in self.only.items())
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it says nothing at all: no body, or an object of nothing."""
+        is_object = self.sheet.rows == 1 and not self.sheet.about.is_list and self.sheet.record(0) == self.only
+        return self.sheet.about.where == NOTHING or (is_object and all(v in EMPTY for v in self.only.values()))
 
     @cached_property
     def total(self) -> int | None:
@@ -79,7 +90,7 @@ class Page:
         return self.signs.total
 
 
-def fetch(ask: Ask, step: Step, reader: Reader, *, where: str | None = None) -> Page:
+def fetch(ask: Ask, step: Step, reader: Reader, *, where: str | None = None, may_end: bool = True) -> Page:
     """Ask for a page and read it; an answer that was cut short, or is no page, is asked for again.
 
     Args:
@@ -87,6 +98,7 @@ def fetch(ask: Ask, step: Step, reader: Reader, *, where: str | None = None) -> 
         step: The page.
         reader: What reads it.
         where: Where the records of the list were before; "" for its first page; None where any answer will do.
+        may_end: Whether nobody said that there is such a page.
 
     Raises:
         BadReplyError: The answer is nothing that can be read, or no page of the list.
@@ -101,20 +113,20 @@ def fetch(ask: Ask, step: Step, reader: Reader, *, where: str | None = None) -> 
             reply.json()  # which says where it stops
             raise BadReplyError(f"{reply.where}: the answer cannot be read.", hint="Is base_url right?") from None
         _refuse_a_failure(pages[-1].sheet, reply)
-        if where is not None and not pages[-1].continues(where):
+        if where is not None and not pages[-1].continues(where, may_end=may_end):
             raise _no_page(pages[-1])
 
     try:
         ask(step.path, step.params, read)
     except BadReplyError as error:
-        if where or not error.is_no_page or pages[-1].sheet.about.where != NOTHING:
-            raise  # else it says nothing again and again: that there is nothing
+        if not (may_end and error.is_no_page and pages[-1].is_nothing):
+            raise
+        return replace(pages[-1], sheet=Sheet(0, about=About(NOTHING)))  # as it says again and again
     return pages[-1]
 
 
 def _no_page(page: Page) -> BadReplyError:
-    record = page.sheet.record(0) if page.sheet.rows and not page.sheet.about.is_list else None
-    said = str(Problem.read(record))
+    said = str(Problem.read(page.only))
     error = BadReplyError(
         f"{page.reply.where}: the answer is no page of a list{said and f': {said}'}.", hint="Is base_url right?"
     )

@@ -15,7 +15,7 @@ from immune_nb.errors import quoted
 from immune_nb.fetch.links import StrayLinkError
 from immune_nb.fetch.pages import Page, Step
 from immune_nb.fetch.stand import Option, Stand, Way, goes_on, goes_on_by_size
-from immune_nb.fetch.ways import COUNTED, LINKS, ZERO_BASED, options
+from immune_nb.fetch.ways import BY_ID, COUNTED, LINKS, ZERO_BASED, options
 from immune_nb.frames.names import CUTS, OFFSETS, PAGE_NUMBERS, POSITIONS, SHARES, plain
 from immune_nb.hints import Paging
 
@@ -33,6 +33,7 @@ class Trail:
         start: The step it began with.
         size: Records it asks for per page; 0 where that is left to the service.
         is_documented: Whether it is a list that the documentation names, with its cursor.
+        is_doubted: Whether a page that says nothing of more may have been cut short.
         stated: How it pages, as a person says.
         rows: Records so far.
         pages: Pages so far.
@@ -46,12 +47,14 @@ class Trail:
         longest: Records of the first page.
         is_zero_based: Whether pages are numbered from zero.
         is_hopeful: Whether the page under way may not exist: it is asked for because the last one was full.
+        is_promised: Whether the last page said in so many words that there is another.
     """
 
     start: Step
     stated: Paging | None = None
     size: int = 0
     is_documented: bool = False
+    is_doubted: bool = False
     rows: int = 0
     pages: int = 0
     way: Way | None = None
@@ -64,6 +67,7 @@ class Trail:
     longest: int = 0
     is_zero_based: bool = False
     is_hopeful: bool = False
+    is_promised: bool = False
 
     @property
     def step(self) -> Step:
@@ -87,6 +91,22 @@ class Trail:
         if not self.doubt:
             return None
         return replace(self, asked=self.doubt[0], doubt=self.doubt[1:], seen=self.seen | {self.step.name})
+
+    def stand(self, page: Page) -> Stand:
+        """Where one stands with a page that was taken in."""
+        return Stand(
+            page,
+            self.start,
+            self.rows,
+            self.pages,
+            self.way,
+            self.stated,
+            self.is_zero_based,
+            self.longest,
+            self.size,
+            self.is_documented,
+            self.is_doubted,
+        )
 
     def past(self, page: Page, *, again: bool) -> Trail:
         """With a page taken in, or one that had come before."""
@@ -139,18 +159,7 @@ def onward(page: Page, trail: Trail) -> Turn:
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
     here = trail.past(page, again=again)
-    stand = Stand(
-        page,
-        here.start,
-        here.rows,
-        here.pages,
-        here.way,
-        here.stated,
-        here.is_zero_based,
-        here.longest,
-        here.size,
-        here.is_documented,
-    )
+    stand = here.stand(page)
     try:
         found = options(stand)
     except StrayLinkError as stray:
@@ -164,8 +173,17 @@ def onward(page: Page, trail: Trail) -> Turn:
         return Turn(None, why, not again, here.way, page.signs.fault)
     is_hopeful = new[0].way.kind in COUNTED and goes_on_by_size(stand)
     seen = here.seen | {page.sheet.mark} - {""}
+    speaks = page.total is not None or page.signs.more is not None
     ahead = replace(here, seen=seen, asked=new[0], doubt=new[1:], promise=promise, is_hopeful=is_hopeful)
-    return Turn(ahead, "end", not again, here.way or new[0].way, page.signs.fault)
+    ahead = replace(ahead, is_promised=bool(page.signs.more), is_doubted=here.is_doubted and not speaks)
+    return Turn(ahead, "end", not again, here.way or _supposed(stand, new[0].way), page.signs.fault)
+
+
+def _supposed(stand: Stand, way: Way) -> Way | None:
+    """A way that has yet to work, as it is told of: not where it is no more than a try."""
+    if goes_on(stand) is None:
+        return None
+    return way if way.kind != BY_ID or stand.page.signs.more else replace(way, is_sure=False)
 
 
 def _why_over(page: Page, found: Sequence[Option], new: Sequence[Option], promise: str, *, again: bool) -> str:

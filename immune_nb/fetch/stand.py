@@ -63,6 +63,7 @@ class Stand:
         longest: Records of the first page.
         size: Records that were asked for per page; 0 when that was left to the service.
         is_documented: Whether it is a list that the documentation names, with its cursor.
+        is_doubted: Whether a page that says nothing of more may have been cut short.
     """
 
     page: Page
@@ -75,6 +76,7 @@ class Stand:
     longest: int = 0
     size: int = 0
     is_documented: bool = False
+    is_doubted: bool = False
 
     @cached_property
     def given(self) -> dict[str, str]:

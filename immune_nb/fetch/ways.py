@@ -18,7 +18,7 @@ from immune_nb.fetch.stand import Option, Stand, Way, goes_on
 from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, POSITIONS, TOKENS, plain
 from immune_nb.hints import Paging
 
-__all__ = ["COUNTED", "LINKS", "ZERO_BASED", "options"]
+__all__ = ["BY_ID", "COUNTED", "LINKS", "ZERO_BASED", "options"]
 
 PAGE_PARAMS = (
     "page",
@@ -32,6 +32,7 @@ PAGE_PARAMS = (
     "_page",
 )
 OFFSET_PARAMS = ("offset", "skip", "$skip", "start", "from", "startIndex", "startAt", "resultOffset")
+BY_ID = "id of the last record"
 ID_PARAMS = ("starting_after", "after", "since_id")
 STATED_ONLY = frozenset({"currentpage", "number"})  # which are seldom names of parameters
 ZERO_BASED = frozenset({"number", "pageindex"})  # what Spring and .NET count from zero
@@ -135,7 +136,7 @@ def _guesses(stand: Stand) -> Iterator[Option]:
     Where a documented list says nothing at all, only the documented cursor is tried: it may have been cut short.
     """
     sheet, more, going = stand.page.sheet, stand.page.signs.more, goes_on(stand)
-    if not sheet.rows or going is False or not (going or stand.is_documented):
+    if not sheet.rows or going is False or not (going or stand.is_doubted):
         return
     if stand.own_page:
         param, number = stand.own_page
@@ -145,7 +146,7 @@ def _guesses(stand: Stand) -> Iterator[Option]:
     key = sheet.key(0 if backwards else -1)
     if (more or stand.is_documented) and key is not None:
         for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS[: None if going else 1]):
-            yield from _after(stand, Way("id of the last record", param, is_sure=not number), key)
+            yield from _after(stand, Way(BY_ID, param, is_sure=not number), key)
     if not going:
         return
     by_pages = stand.page.signs.number(PAGE_COUNTS)
@@ -215,5 +216,5 @@ def _stated(stand: Stand, paging: Paging) -> Iterator[Option]:
 
 LINKS = frozenset({"next link in body", "parameters in body", "Link header", "link, as stated"})
 DOCUMENTED = frozenset({"starting_after", "ending_before"})
-STATED = {"page": "page number", "offset": "offset", "id": "id of the last record"}
+STATED = {"page": "page number", "offset": "offset", "id": BY_ID}
 COUNTED = frozenset(STATED.values())

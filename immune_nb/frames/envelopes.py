@@ -18,7 +18,9 @@ from immune_nb.frames.names import (
     IDENTITIES,
     LABELS,
     MORE,
+    NEXT_LINKS,
     POINT_LISTS,
+    TOKENS,
     TOTALS,
     is_of_paging,
     plain,
@@ -213,8 +215,9 @@ def _is_empty(body: Node, named: str) -> bool:
     lists = [name for name in said if not is_of_paging(name) or name in CONTAINERS]
     holds_none = all(name in CONTAINERS | {plain(named)} and not said[name] for name in lists)
     counts = [said[name] for name in TOTALS if name in said]
-    is_over = any(said.get(name) in (False, 0) for name in MORE) or (bool(lists) and counts == [0])
-    return holds_none and is_over and not any(counts)
+    ends = [said[name] for name in (*TOKENS, *NEXT_LINKS) if name in said]
+    is_over = any(said.get(name) in (False, 0) for name in MORE) or (bool(lists) and (counts == [0] or bool(ends)))
+    return holds_none and is_over and not any([*counts, *ends])
 
 
 def _formed(body: Node, keys: list[str], rows: list[Any], form: str) -> Found:
