@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from servers.scripted import Answer, Scripted, error, html, reply, scripted, token
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from gauntlet.canaries import canary, leaked
+from servers.scripted import Answer, Asked, Scripted, error, html, reply, scripted, token
 
 import immune_nb as im
 from immune_nb.auth.chain import Credentials
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.grants import client_credentials
+from immune_nb.auth.grants import client_credentials, refresh
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
 from immune_nb.session import Session
@@ -174,3 +177,63 @@ def test_oktas_words_are_shown(there):
     said = {"errorCode": "E0000011", "errorSummary": "Invalid token provided"}
     with pytest.raises(im.LoginRejectedError, match="Invalid token provided"):
         first(there, reply(said, 401))
+
+
+QUOTED = {
+    "the body": lambda asked: asked.body.decode(),
+    "the fields": lambda asked: " ".join(asked.form.values()),
+    "the header": lambda asked: asked.headers.get("authorization", ""),
+    "its beginning": lambda asked: asked.headers.get("authorization", "")[:40],
+    "an end": lambda asked: asked.body.decode()[-60:],
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 503])
+@pytest.mark.parametrize("way", ["basic", "body"])
+@pytest.mark.parametrize("quotes", QUOTED.values(), ids=QUOTED)
+@pytest.mark.filterwarnings("ignore:The service repeats:immune_nb.ImmuneWarning")
+def test_an_error_that_quotes_the_request_shows_no_secret(there, status, way, quotes):
+    """With whatever status, as GitHub does with 200; and Basic is the secret, too, be it cut short."""
+    secret, told = canary(), []
+
+    def answer(asked: Asked) -> Answer:
+        told.append(asked.headers.get("authorization", ""))
+        return error("invalid_client", status, error_description=quotes(asked))
+
+    there.says("/token", answer)
+    profile = im.Profile("lab", there.origin, token_url=f"{there.origin}/token", client_auth=way)
+    with pytest.raises(im.ImmuneError) as caught:
+        client_credentials(OAuthClient(profile, "a-client-with-a-long-name", Secret(secret)))
+    assert not leaked(str(caught.value), secret)
+    assert secret[-12:] not in str(caught.value)
+    assert not any(header and header[6:40] in str(caught.value) for header in told)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.filterwarnings("ignore:The service repeats:immune_nb.ImmuneWarning")
+def test_a_quoted_assertion_or_refresh_token_is_not_shown(there, status):
+    """RFC 7523 2.2: the assertion is good for a login until it expires; a refresh token for longer."""
+    told = []
+
+    def answer(asked: Asked) -> Answer:
+        told.append(asked.form.get("client_assertion") or asked.form["refresh_token"])
+        return error("invalid_client", status, error_description=told[-1][-150:])
+
+    there.says("/token", answer)
+    key = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    profile = im.Profile("lab", there.origin, token_url=f"{there.origin}/token")
+    with pytest.raises(im.LoginRejectedError) as caught:
+        client_credentials(OAuthClient(profile, "me", Secret(key.decode())))
+    refresh_token = Token(Secret("at_0"), refresh=Secret("rt_0123456789"))
+    with pytest.raises(im.LoginError) as renewed:
+        refresh(OAuthClient(profile, "me"), refresh_token)
+    assert [told[0][-40:] in str(caught.value), told[1] in str(renewed.value)] == [False, False]
+    assert "(hidden)" in str(caught.value)
+
+
+def test_a_refresh_token_that_comes_back_in_a_token_answer_is_kept(there):
+    """Positive control: a server that does not rotate sends it again, and it must be what it was."""
+    there.says("/token", token("at_1", refresh_token="rt_0123456789"))
+    profile = im.Profile("lab", there.origin, token_url=f"{there.origin}/token")
+    held = Token(Secret("at_0"), refresh=Secret("rt_0123456789"))
+    assert refresh(OAuthClient(profile, "me"), held).refresh.reveal() == "rt_0123456789"

@@ -35,6 +35,7 @@ FORM = {
     "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
 TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
+TOLD |= {"client_secret", "client_assertion"}
 
 
 class OAuthClient(Unshared):
@@ -165,19 +166,25 @@ class OAuthClient(Unshared):
 
     def _send(self, url: str, form: str) -> httpx.Response:
         # Straight to the transport: no redirects, cookies or logs, and no local that holds the signed request.
-        reply = self._pool(url).handle_request(self._signed(url, form))
-        return reply if reply.is_success else without_echoes(reply, self._sent(form))
+        reply, told = self._exchanged(self._signed(url, form))
+        if reply.is_success and not oauth_error(reply):
+            return reply  # it may well repeat the refresh token
+        return without_echoes(reply, (secret.reveal() for secret in told), in_part=True)
+
+    def _exchanged(self, request: httpx.Request) -> tuple[httpx.Response, list[Secret]]:
+        """The answer to a signed request, and the secrets of that: a refusal may quote them."""
+        fields = parse_qsl(request.content.decode())
+        told = [Secret(text) for name, text in fields if name in TOLD and text.strip()]
+        told += [Secret(header.partition(" ")[2]) for header in request.headers.get_list("authorization")]
+        if self._secret and not self._secret.is_pem:
+            told.append(self._secret)
+        return self._pool(str(request.url)).handle_request(request), told
 
     def _pool(self, url: str) -> QuietTransport:
         origin = origin_of(url)
         if origin not in self._pools:
             self._pools[origin] = QuietTransport(url, self._transport)
         return self._pools[origin]
-
-    def _sent(self, form: str) -> list[str]:
-        """The secrets of a request; a refusal may quote them."""
-        told = [text for name, text in parse_qsl(form) if name in TOLD]
-        return [*told, self._secret.reveal()] if self._secret else told
 
     def _signed(self, url: str, form: str) -> httpx.Request:
         signer = _signer(self.client_id, self._secret, self._ways[0], url)

@@ -22,18 +22,22 @@ HIDDEN = "(hidden)"
 PLAIN = re.compile(r"[\w.~-]+", re.ASCII).fullmatch  # is written the same in JSON and in URLs
 RARE = b"XQJKYVWUBGFDLNROCEkjxqz"  # bytes that keys have and answers seldom do, the rarest first
 SHORTEST = 6  # characters; a shorter text is not drawn, and would be found by chance
+RUN = re.compile(rb"[\w.~%+/-]{16,}")  # of a secret: long enough to be no chance
 
 
-def without_echoes(response: httpx.Response, secrets: Iterable[str]) -> httpx.Response:
+def without_echoes(response: httpx.Response, secrets: Iterable[str], *, in_part: bool = False) -> httpx.Response:
     """The response without the secrets it repeats; warns when there were any.
 
     Args:
         response: An answer that has been read.
         secrets: What was sent.
+        in_part: Whether to look for long parts of them too, as an error quotes what it has room for.
     """
     forms = {form.encode("latin-1") for text in secrets if len(text) >= SHORTEST for form in _forms(text)}
     raw, content = response.headers.raw, response.content
     texts = (content, b"\0".join(value for _, value in raw))
+    if in_part:
+        forms |= {run for text in texts for run in RUN.findall(text) if any(run in form for form in forms)}
     if not any(_occurs(form, text) for form in forms for text in texts):
         return response
     headers = [(name, _hidden(value, forms)) for name, value in raw]
