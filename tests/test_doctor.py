@@ -51,6 +51,16 @@ def look(**environ: str) -> dict[str, str]:
     return dict(examination(SimpleNamespace(), profile, "none", environ))
 
 
+def test_it_says_of_a_proxy_what_keeps_it_from_being_used(monkeypatch):
+    """The very thing it is run for; and no password."""
+    monkeypatch.setenv("HTTPS_PROXY", f"ftp://me:{CANARY}@proxy.example")
+    monkeypatch.setenv("NO_PROXY", "")
+    found = dict(examination(SimpleNamespace(), Profile("lab", "https://api.example"), "none", {}))
+    assert found["proxy"].startswith("HTTPS_PROXY names a proxy of kind 'ftp'")
+    assert found["API"] == found["proxy"]
+    assert not leaked(str(found), CANARY)
+
+
 def test_it_warns_of_a_key_log_and_tells_why_nothing_answers():
     """L47: SSLKEYLOGFILE is a warning; a closed port is said to be one, for API and token endpoint."""
     assert "SSLKEYLOGFILE" in look(SSLKEYLOGFILE="/tmp/keys")["WARNING"]
@@ -84,7 +94,7 @@ def test_a_probe_carries_nothing():
     assert set(asked[0].headers) <= {"host", "user-agent"}
 
 
-@pytest.mark.parametrize("password", ["p/ssw0rd-x1", "p#ssw0rd-x1", "p?ssw0rd-x1", "p[ssw0rd-x1"])
+@pytest.mark.parametrize("password", ["p/ssw0rd-x1", "p#ssw0rd-x1", "p?ssw0rd-x1", "p[ssw0rd-x1", "80/ssw0rd"])
 def test_a_proxy_that_is_no_address_is_said_without_its_password(monkeypatch, password):
     """A password that is not percent-encoded breaks the address: what is left of it is not shown."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{password}@proxy.example:3128")

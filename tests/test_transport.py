@@ -7,14 +7,17 @@ import ssl
 
 import httpx
 import pytest
+from gauntlet.canaries import frame_values
 from test_wires import Server
 
+import immune_nb as im
 from immune_nb.addresses import KeyPlace
+from immune_nb.auth.proxies import proxy_for
 from immune_nb.auth.renewal import TokenKeeper
 from immune_nb.auth.schemes import ApiKey, Bearer
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
-from immune_nb.auth.transport import CredentialTransport, QuietTransport, proxy_for
+from immune_nb.auth.transport import CredentialTransport, QuietTransport
 from immune_nb.auth.wires import origin_of
 from immune_nb.errors import BadReplyError, ImmuneWarning, NoCredentialsError, UnreachableError
 
@@ -262,6 +265,39 @@ def test_loopback_goes_through_no_proxy(url, named, apart, proxy, monkeypatch):
         monkeypatch.setenv(name, named)
     monkeypatch.setenv("NO_PROXY", apart)
     assert proxy_for(url) == proxy
+
+
+UNUSABLE = {
+    f"socks5://me:{CANARY}@127.0.0.1:9": "HTTPS_PROXY names a SOCKS proxy.*socksio.*pip install socksio",
+    f"ftp://me:{CANARY}@127.0.0.1:9": "HTTPS_PROXY names a proxy of kind 'ftp'",
+    f"http://[bad:{CANARY}": "HTTPS_PROXY is no URL: a password in it has to be percent-encoded. Write http://host:port",
+    f"http://me:{CANARY}@:9": "HTTPS_PROXY names no host",
+    f"http://me:{CANARY}@127.0.0.1:99999": "HTTPS_PROXY names no host, or a port",
+}
+
+
+@pytest.mark.parametrize("who", ["token", "issuer", "client"])
+@pytest.mark.parametrize(("named", "said"), UNUSABLE.items())
+def test_a_proxy_that_cannot_be_used_is_a_setting_and_its_password_is_not_shown(who, named, said, monkeypatch):
+    """Whoever asks first, by its variable's name: nothing was sent."""
+    monkeypatch.setenv("HTTPS_PROXY", named)
+    monkeypatch.setenv("NO_PROXY", "")
+    place = {"issuer": "https://auth.example"} if who == "issuer" else {"token_url": "https://auth.example/token"}
+    profile = im.Profile("lab", HOME if who == "token" else "http://127.0.0.1:9", check="/sensors", **place)
+    given = {"token": "t0ken"} if who == "token" else {"client_id": "me", "client_secret": "s3cret"}
+    with pytest.raises(im.ConfigError, match=said) as caught:
+        im.connect(profile, **given)
+    assert CANARY not in f"{caught.value!r}" + frame_values(caught.value, __file__)
+
+
+def test_a_proxy_for_everything_is_named_by_its_own_variable(monkeypatch):
+    """ALL_PROXY stands in where HTTPS_PROXY is not set."""
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    monkeypatch.delenv("https_proxy", raising=False)
+    monkeypatch.setenv("ALL_PROXY", "ftp://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with pytest.raises(im.ConfigError, match="ALL_PROXY names"):
+        proxy_for(HOME)
 
 
 @pytest.mark.parametrize(("status", "is_final"), [(407, True), (403, True), (503, False)])

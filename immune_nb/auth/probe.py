@@ -40,12 +40,10 @@ def probe(url: str, transport: Transport | None = None, clock: Callable[[], floa
         transport: What sends, instead of a connection pool.
         clock: Unix seconds.
     """
-    quiet = QuietTransport(url, transport)
     request = httpx.Request("GET", url, headers={"User-Agent": "immune_nb"}, extensions={"timeout": TIMEOUT})
     try:
-        reply = quiet.handle_request(request)
+        with QuietTransport(url, transport) as quiet:
+            reply = quiet.handle_request(request)
     except ImmuneError as error:
         return Probe(fault=str(error))
-    finally:
-        quiet.close()
     return Probe(reply.status_code, ahead(reply.headers, clock()))

@@ -15,33 +15,23 @@ import weakref
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from immune_nb.addresses import PORTS, is_loopback
+from immune_nb.addresses import PORTS
 from immune_nb.auth.bodies import SECONDS, read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
+from immune_nb.auth.proxies import PROXY_HINT, proxy_for
 from immune_nb.auth.schemes import Scheme
 from immune_nb.auth.secrets import Unshared
 from immune_nb.auth.wires import Wire, origin_of
 from immune_nb.errors import BadReplyError, ImmuneError, ImmuneWarning, NoCredentialsError, UnreachableError, quoted
 
-__all__ = ["TIMEOUT", "CredentialTransport", "QuietTransport", "Transport", "asking", "proxy_for"]
+__all__ = ["TIMEOUT", "CredentialTransport", "QuietTransport", "Transport", "asking"]
 
 TIMEOUT = httpx.Timeout(30, connect=10).as_dict()
 Transport = httpx.BaseTransport  # so that the floors above need not know the library
-
-
-def proxy_for(url: str) -> str | None:
-    """The environment's proxy for a URL; none for loopback."""
-    parts = httpx.URL(url)
-    if is_loopback(parts.host) or proxy_bypass(parts.host):
-        return None
-    proxies = getproxies()
-    named = proxies.get(parts.scheme) or proxies.get("all")
-    return f"http://{named}" if named and "://" not in named else named
 
 
 def asking(url: str, authorization: str = "") -> httpx.Request:
@@ -62,6 +52,7 @@ class QuietTransport(httpx.BaseTransport):
         inner: The transport that does the work; by default TLS-verifying ones, as many as are in use at once.
 
     Raises:
+        ConfigError: The environment's proxy cannot be used.
         UnreachableError: No answer, or one that broke off. `transient` is False for a TLS certificate fault.
         BadReplyError: The body cannot be decoded, or is larger than `bodies.MAX_BODY`.
         NoCredentialsError: It is closed, or this process was forked from the one that logged in.
@@ -206,7 +197,6 @@ CERTIFICATE_HINTS = {  # by OpenSSL's number of what is wrong
     62: "Is the address right?",
     64: "Is the address right?",
 }
-PROXY_HINT = "HTTPS_PROXY names it: with user and password, where it wants them? NO_PROXY leads past it."
 NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,

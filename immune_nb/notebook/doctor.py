@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from immune_nb.auth import keep, places
 from immune_nb.auth.chain import secret_variables
-from immune_nb.errors import NoCredentialsError
+from immune_nb.errors import ConfigError, NoCredentialsError
 from immune_nb.profiles import IMMUNE, Profile, config_file
 
 from .show import Table, show
@@ -97,9 +97,8 @@ def _seat(shell: Any, environ: Mapping[str, str]) -> Rows:
 
 def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
     from immune_nb.auth.probe import probe
-    from immune_nb.auth.transport import proxy_for
 
-    yield "proxy", _place(proxy_for(profile.base_url))
+    yield "proxy", _proxy(profile)
     yield "CA", ", ".join(_own_ca(environ)) or "the system's, and certifi's"
     if environ.get("SSLKEYLOGFILE"):
         yield "WARNING", "SSLKEYLOGFILE is set: who reads that file can read what is sent, credentials included"
@@ -111,15 +110,14 @@ def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
                 yield "clock", _clock(seen.skew)
 
 
-def _place(proxy: str | None) -> str:
-    """Host and port of a proxy, and nothing of its password, whatever is wrong with its address."""
-    if proxy is None:
-        return "none"
+def _proxy(profile: Profile) -> str:
+    from immune_nb.auth.proxies import proxy_for
+
     try:
-        parts = urlsplit(proxy)
-        return f"{parts.hostname}:{parts.port or ''}".rstrip(":")
-    except ValueError:
-        return "its address is no URL: a password in it has to be percent-encoded"
+        proxy = proxy_for(profile.base_url)
+    except ConfigError as error:
+        return str(error)
+    return f"{urlsplit(proxy).hostname}:{urlsplit(proxy).port or ''}".rstrip(":") if proxy else "none"
 
 
 def _places(shell: Any, environ: Mapping[str, str]) -> Rows:
