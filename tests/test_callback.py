@@ -262,6 +262,17 @@ def test_a_pasted_address_is_read_as_people_paste_it(pasted):
     assert answer_in(pasted) == GOOD
 
 
+@pytest.mark.parametrize("pasted", [f"http://127.0.0.1:1/callback#{GOOD}", f"http://[::1/callback#{GOOD}", "", "#"])
+def test_an_address_without_a_query_is_no_answer(pasted):
+    """L9: a fragment is no query, and neither is half an address."""
+    assert "code" not in answer_in(pasted)
+
+
+def test_half_an_address_is_read_all_the_same():
+    """What counts is the query; a bracket that is missing ends nothing."""
+    assert answer_in(f"http://[::1/callback?{GOOD}") == GOOD
+
+
 def test_the_way_through_a_hub(callback):
     """jupyter-server-proxy: the registered address is the hub's, its port is where we listen, its Host is let in."""
     port = int(callback.redirect_uri.split(":")[2].split("/")[0])

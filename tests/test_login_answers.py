@@ -100,6 +100,11 @@ def test_an_expiry_is_by_the_servers_clock(there, skew):
         signed_in(there, date=now, exp=now - 120)
 
 
+def test_an_expiry_beyond_any_number_is_none(there):
+    """JSON has integers that no float holds."""
+    signed_in(there, exp=10**400).close()
+
+
 def test_googles_issuer_may_lack_its_scheme(there):
     """As Google documents; the metadata have it with one."""
     from immune_nb.auth.claims import misfit

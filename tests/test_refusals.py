@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -42,12 +44,13 @@ def there() -> Iterator[Scripted]:
         yield server
 
 
-def session(there: Scripted, age: float, clock: Callable[[], float] = time.time, **more: object) -> Session:
-    """A sign-in with a refresh token, some seconds ago; an access token lives for a hundred."""
+def session(there: Scripted, age: float, **more: object) -> Session:
+    """A sign-in with a refresh token, some seconds ago; an access token lives for a hundred. No wait is real."""
     profile = im.Profile("lab", f"{there.origin}/api", token_url=f"{there.origin}/token", client_id="me")
+    times = {name: more.pop(name) for name in ("clock", "sleep") if name in more}
     held = Token(Secret("at_0"), time.time() - age, 100.0, refresh=Secret("rt_0"), subject="7")
     who = Credentials("browser", **{"token": held, "client_id": "me", "sign_in": "browser", **more})
-    return Session(profile, who, clock=clock, sleep=lambda _: None)
+    return Session(profile, who, **{"sleep": lambda _: None, **times})
 
 
 @pytest.mark.parametrize("answer", NOT_OF_THE_LOGIN.values(), ids=NOT_OF_THE_LOGIN)
@@ -82,6 +85,45 @@ def test_a_no_of_somebody_on_the_way_is_not_asked_for_again(there, answer, times
     with pytest.raises(im.UnreachableError, match=f"answered {answer.status}"):
         held.sensors()
     assert len(there.asked("/token")) == times
+    held.close()
+
+
+def test_an_answer_of_the_token_endpoint_is_not_taken_for_none(there):
+    """Whoever answers is running, and this machine is on its network."""
+    there.says("/token", Answer(503))
+    now = [time.time()]
+    held = session(there, age=95, clock=lambda: now[0])
+    held.sensors()
+    now[0] += 100
+    with pytest.raises(im.UnreachableError, match=r"answered 503\. Try again later\.$"):
+        held.sensors()
+    held.close()
+
+
+CUT = {
+    "half a body": replace(token("at_1"), cut=9),
+    "half a gzip": Answer(200, [("Content-Encoding", "gzip")], gzip.compress(b'{"access_token": "at_1"}')[:-9]),
+    "no word": Answer(0),
+}
+
+
+@pytest.mark.parametrize("answer", CUT.values(), ids=CUT)
+def test_a_refresh_token_whose_answer_was_lost_is_not_sent_twice_in_a_query(there, answer):
+    """A server that rotates has spent it, and may take a second use for theft."""
+    there.says("/token", answer)
+    held = session(there, age=200)
+    with pytest.raises(im.ServiceError, match=r"Try again; if that is refused, log in again\.$"):
+        held.sensors()
+    assert len(there.asked("/token")) == 1
+    held.close()
+
+
+def test_a_client_asks_again_for_an_answer_that_was_lost(there):
+    """Positive control: client credentials are spent by nothing."""
+    there.says("/token", Answer(0), replace(token("at_1"), cut=9), token("at_1"))
+    held = session(there, age=0, token=None, client_secret=Secret("s3cret-text"), sign_in="")
+    assert len(held.sensors()) == 1
+    assert len(there.asked("/token")) == 3
     held.close()
 
 
@@ -170,6 +212,23 @@ def test_a_server_that_says_how_long_to_wait_is_quoted(there, headers):
     with pytest.raises(im.RateLimitedError, match="77 s") as caught:
         first(there, reply({"error": "too_many_requests"}, 429, **headers))
     assert caught.value.retry_after == 77
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_query_waits_for_its_token_as_long_as_it_is_told(there, status):
+    """The token endpoint is asked again after 20 s, and not five times in two."""
+    there.says("/token", reply({}, status, retry_after="20"), reply({}, status, retry_after="20"), token("at_1"))
+    slept: list[float] = []
+    held = session(there, age=200, sleep=slept.append)
+    assert len(held.sensors()) == 1
+    assert (slept, len(there.asked("/token"))) == ([20, 20], 3)
+    held.close()
+
+
+def test_a_wait_beyond_reason_is_no_instruction(there):
+    """Seconds since 1970 where seconds from now belong: nobody is told to wait for seventy years."""
+    with pytest.raises(im.UnreachableError, match=r"answered 429: slow\. Try again later\.$"):
+        first(there, reply({"error": "slow"}, 429, retry_after="2300583466"))
 
 
 def test_oktas_words_are_shown(there):

@@ -83,10 +83,12 @@ def test_another_issuers_metadata_is_refused():
     assert found({**METADATA, "issuer": f"{ISSUER}/"}).issuer == f"{ISSUER}/"
 
 
-@pytest.mark.parametrize("address", ["http://login.example/t", "ftp://login.example/t", "https://u:p@login.example/"])
+@pytest.mark.parametrize(
+    "address", ["http://login.example/t", "ftp://login.example/t", "https://u:p@login.example/", "https://[bad"]
+)
 def test_an_unsafe_address_in_the_metadata_is_refused(address):
     """A17, L36: the client secret would go there."""
-    with pytest.raises(im.ConfigError, match="metadata"):
+    with pytest.raises(im.ConfigError, match="token_endpoint in lab's metadata"):
         found({**METADATA, "token_endpoint": address})
 
 

@@ -6,6 +6,15 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from gauntlet.canaries import frame_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -230,8 +239,10 @@ def test_a_device_login_from_code_to_token():
         httpx.Response(502, html="<h1>Bad gateway</h1>"),
         httpx.Response(200, html="<html>"),
         httpx.Response(429),
+        httpx.Response(503, headers={"Retry-After": "2"}),
         httpx.ReadTimeout("slow"),
         httpx.ConnectError("refused"),
+        httpx.DecodingError("broken gzip"),
     ],
 )
 def test_what_says_nothing_leaves_the_device_login_open(answer):
@@ -239,6 +250,47 @@ def test_what_says_nothing_leaves_the_device_login_open(answer):
     grant = DeviceGrant(client(Script(DEVICE, answer, TOKEN)))
     assert grant.poll() is None
     assert grant.poll() is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(404), r"answered 404\. Is token_url right"),
+        (httpx.Response(307, headers={"Location": "https://evil.example/"}), r"answered 307\. Is token_url right"),
+        ({**TOKEN, "token_type": "DPoP"}, "token of type 'DPoP'"),
+        ({"token_type": "Bearer"}, "no usable access_token"),
+    ],
+)
+def test_what_will_not_pass_ends_the_device_login(answer, words):
+    """Nobody waits ten minutes for what the first poll has told."""
+    grant = DeviceGrant(client(Script(DEVICE, answer)))
+    with pytest.raises(im.BadReplyError, match=words):
+        grant.poll()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_device_login_is_as_patient_as_it_is_told(status):
+    """RFC 9110 10.2.3: Retry-After holds for polls, too."""
+    grant = DeviceGrant(client(Script(DEVICE, httpx.Response(status, headers={"Retry-After": "40"}))))
+    assert grant.poll() is None
+    assert grant.interval == 40
+
+
+@pytest.mark.parametrize(("interval", "expires_in", "life"), [(10**400, 10**400, 900), (0, 0, 0), (-1, "x", 900)])
+def test_nonsense_of_a_device_endpoint_is_no_time(interval, expires_in, life):
+    """Beyond any number, or none; a code that lives for 0 s is over."""
+    grant = DeviceGrant(client(Script({**DEVICE, "interval": interval, "expires_in": expires_in})))
+    assert (grant.interval, grant.expires_at) == (5, life)
+
+
+def test_a_device_code_is_not_shown_whatever_the_server_wants():
+    """A13: it gets the token. An address that holds it is left out, and what else there is would be no secret."""
+    complete = {"verification_uri_complete": f"{ISSUER}/device?c=canary%2Ddevice"}
+    assert DeviceGrant(client(Script({**DEVICE, **complete}))).url_complete is None
+    for shown in ({"user_code": "canary-device"}, {"verification_uri": f"{ISSUER}/canary-device"}):
+        with pytest.raises(im.BadReplyError, match="device_code") as caught:
+            DeviceGrant(client(Script({**DEVICE, **shown})))
+        assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +443,9 @@ def test_a_private_key_signs_the_client_in():
 
     from joserfc.jwk import ECKey, RSAKey
 
-    for key, algorithm in ((RSAKey.generate_key(2048), "RS256"), (ECKey.generate_key("P-256"), "ES256")):
+    curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+    keys = [(RSAKey.generate_key(2048), "RS256"), *((ECKey.generate_key(c), a) for c, a in curves.items())]
+    for key, algorithm in keys:
         script = Script()
         pem = Secret(key.as_pem(private=True).decode(), "private key")
         client_credentials(client(script, secret=pem))
@@ -405,7 +459,35 @@ def test_a_private_key_signs_the_client_in():
         assert "client_secret" not in form
 
 
-def test_a_key_that_is_none_is_said_so():
-    """A PEM that holds no RSA or EC key."""
-    with pytest.raises(im.LoginRejectedError, match="PEM"):
-        client_credentials(client(Script(), secret=Secret("-----BEGIN JUNK-----\nabc")))
+def pem(key: object, password: bytes = b"") -> str:
+    """A key as files have it."""
+    locked = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked).decode()
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+PUBLIC = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+NOT_A_KEY = {
+    "junk": ("-----BEGIN JUNK-----\nabc", "neither an RSA nor an EC key in PEM form. Use an RSA key, or one on"),
+    "locked": (pem(RSA, b"pw"), "encrypted. Decrypt it: openssl pkey"),
+    "public": (PUBLIC, "That is a public key"),
+    "Bitcoin's curve": (pem(ec.generate_private_key(ec.SECP256K1())), "on the curve secp256k1. Use .* P-256, P-384"),
+    "Germany's curve": (pem(ec.generate_private_key(ec.BrainpoolP256R1())), "on the curve brainpoolP256r1"),
+    "Edwards' curve": (pem(ed25519.Ed25519PrivateKey.generate()), "neither an RSA nor an EC key"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), NOT_A_KEY.values(), ids=NOT_A_KEY)
+def test_a_key_that_does_not_do_is_said_so(text, said):
+    """A setting, as nothing was sent; and no frame holds the key."""
+    secret, line = Secret(text), text.splitlines()[1]
+    with pytest.raises(im.ConfigError, match=said) as caught:
+        client_credentials(client(Script(), secret=secret))
+    assert line not in frame_values(caught.value, __file__)
+
+
+def test_what_a_file_says_of_its_key_is_passed_over():
+    """`openssl pkcs12` writes Bag Attributes before the key."""
+    script = Script()
+    client_credentials(client(script, secret=Secret(f"Bag Attributes\n    friendlyName: Ann Lée\n{pem(RSA)}")))
+    assert "client_assertion" in script.seen[0][1]

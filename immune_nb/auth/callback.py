@@ -232,5 +232,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 def answer_in(pasted: str) -> str:
     """The query string in an address a person pasted, or what they pasted when it is one already."""
-    text = pasted.strip().strip("<>\"'")
-    return urlsplit(text).query if "?" in text else text
+    address, _, query = pasted.strip().strip("<>\"'").partition("#")[0].partition("?")
+    return query or address

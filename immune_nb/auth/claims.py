@@ -54,7 +54,7 @@ def misfit(identity: Mapping[str, Any], *, issuer: str | None, client_id: str, n
         return f"{quoted(identity['iss'], 120)} made it"
     if "aud" in identity and client_id not in (audience if isinstance(audience, list) else [audience]):
         return f"it is for {quoted(audience, 120)}"
-    if isinstance(expiry, int | float) and expiry + LEEWAY_SECONDS < now:
+    if isinstance(expiry, int | float) and expiry < now - LEEWAY_SECONDS:
         return "it has expired"
     return ""
 

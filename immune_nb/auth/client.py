@@ -23,7 +23,7 @@ from immune_nb.auth.server import Server, find_server
 from immune_nb.auth.tokens import Token
 from immune_nb.auth.transport import TIMEOUT, QuietTransport, Transport, asking
 from immune_nb.auth.wires import origin_of
-from immune_nb.errors import ImmuneError, LoginRejectedError, ServiceError
+from immune_nb.errors import BadReplyError, ImmuneError, ServiceError, UnreachableError
 from immune_nb.profiles import Profile
 
 __all__ = ["OAuthClient"]
@@ -35,6 +35,7 @@ FORM = {
     "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
 TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
+SPENDING = frozenset({"refresh_token", "authorization_code"})  # a server may take what is sent but once
 TOLD |= {"client_secret", "client_assertion"}
 
 
@@ -82,9 +83,15 @@ class OAuthClient(Unshared):
 
         Raises:
             UnreachableError: It does not answer.
+            BadReplyError: Its answer cannot be read.
         """
         url = self.server.url("token_url", self.profile)
-        return self.post(url, _form(grant_type, fields), asks=True)
+        try:
+            return self.post(url, _form(grant_type, fields), asks=True)
+        except ServiceError as error:
+            if error.reached and grant_type in SPENDING:
+                _settle(error)
+            raise
 
     def post(self, url: str, form: str, *, asks: bool = False) -> httpx.Response:
         """Send a form as this client; where the way to authenticate is not fixed, another one after a refusal.
@@ -204,6 +211,15 @@ def _ways(profile: Profile, client_id: str, secret: Secret | None, offered: tupl
     return [*ways, "basic, as it is"] if "basic" in ways and quote_plus(both) != both else ways
 
 
+def _settle(error: ServiceError) -> None:
+    """Keep a query from repeating what may have been done: what it would send may be spent, and end the login."""
+    if isinstance(error, UnreachableError):
+        error.transient = False
+    if isinstance(error, BadReplyError):
+        error.cut_short = False
+    error.hint = "Try again; if that is refused, log in again."
+
+
 def _form(grant_type: str, fields: Mapping[str, object]) -> str:
     plain = {name: value.reveal() if isinstance(value, Secret) else value for name, value in fields.items()}
     form: str = prepare_token_request(grant_type, **plain)
@@ -226,12 +242,8 @@ def _signer(client_id: str, secret: Secret | None, way: str, url: str) -> Client
 
 def _jwt_signer(client_id: str, secret: Secret, url: str) -> ClientAuth:
     from authlib.oauth2.rfc7523 import PrivateKeyJWT
-    from joserfc.errors import JoseError
-    from joserfc.jwk import ECKey, RSAKey
 
-    for kind, algorithm in ((RSAKey, "RS256"), (ECKey, "ES256")):
-        try:
-            return ClientAuth(client_id, kind.import_key(secret.reveal()), PrivateKeyJWT(url, alg=algorithm))
-        except (JoseError, ValueError):
-            continue
-    raise LoginRejectedError("The private key is neither an RSA nor an EC key in PEM form.", hint="Check the key.")
+    from immune_nb.auth.private_keys import signing_key
+
+    key, algorithm = signing_key(secret)
+    return ClientAuth(client_id, key, PrivateKeyJWT(url, alg=algorithm))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
+
+import httpx
 
 from immune_nb.addresses import check_url
 from immune_nb.auth.client import OAuthClient
-from immune_nb.auth.oauth_errors import check_reply, json_object, oauth_error
+from immune_nb.auth.echoes import SHORTEST
+from immune_nb.auth.oauth_errors import check_reply, is_page, json_object, oauth_error
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
-from immune_nb.errors import BadReplyError, LoginRejectedError, ServiceError, UnreachableError
+from immune_nb.errors import BadReplyError, LoginRejectedError, RateLimitedError, ServiceError, UnreachableError
 
 __all__ = ["DeviceGrant"]
 
@@ -45,8 +48,12 @@ class DeviceGrant:
         self._code = _sealed_code(body)
         self.user_code = _required(body, "user_code")
         self.url = _required(body, "verification_uri", "verification_url")
-        self.url_complete = _text(body.get("verification_uri_complete"))
-        self.interval = _seconds(body.get("interval"), DEFAULT_INTERVAL)
+        if self._shows_code(self.user_code) or self._shows_code(self.url):
+            del body
+            raise BadReplyError("The device endpoint wants its device_code shown, which is a secret.")
+        complete = _text(body.get("verification_uri_complete"))
+        self.url_complete = None if complete and self._shows_code(complete) else complete
+        self.interval = _seconds(body.get("interval"), DEFAULT_INTERVAL) or DEFAULT_INTERVAL
         self.expires_at = client.clock() + _seconds(body.get("expires_in"), DEFAULT_LIFETIME)
         for address in (self.url, self.url_complete):
             check_url("The address to open", address)
@@ -54,16 +61,17 @@ class DeviceGrant:
     def poll(self) -> Token | None:
         """Ask once whether the person has agreed; None while that is open.
 
-        A server error, an HTML page or no answer says nothing, and leaves it open.
+        A server error, an HTML page, an answer that cannot be read, or none says nothing, and leaves it open.
 
         Raises:
             LoginRejectedError: The person declined, the code expired, or the server refuses.
+            BadReplyError: The server answers what is no token, or not the token endpoint does.
         """
         if self._client.clock() >= self.expires_at:
             raise LoginRejectedError("The code has expired.", hint="Start again.")
         try:
             reply = self._client.ask(DEVICE_CODE, device_code=self._code)
-        except UnreachableError:  # RFC 8628 3.5: ask ever less often then
+        except ServiceError:  # RFC 8628 3.5: ask ever less often then
             self.interval = min(2 * self.interval, max(self.interval, LONGEST_INTERVAL))
             return None
         match oauth_error(reply):
@@ -77,10 +85,21 @@ class DeviceGrant:
                 raise LoginRejectedError("The login was declined.", hint="Start again if that was a mistake.")
             case "expired_token":
                 raise LoginRejectedError("The code has expired.", hint="Start again.")
+        return None if is_page(reply) else self._read(reply)
+
+    def _read(self, reply: httpx.Response) -> Token | None:
+        """The token in an answer; None where that is about the moment only."""
         try:
             return self._client.read(reply, known=True)  # it got its code from here
-        except ServiceError:
-            return None
+        except RateLimitedError as error:
+            self.interval = max(self.interval, _seconds(error.retry_after, 0.0))
+        except UnreachableError:
+            pass
+        return None
+
+    def _shows_code(self, text: str) -> bool:
+        """Whether a text that a person is shown holds the code that is nobody's business."""
+        return len(self._code.reveal()) >= SHORTEST and self._code.reveal() in unquote(text)
 
 
 def _begun(client: OAuthClient) -> dict[str, Any]:
@@ -113,6 +132,6 @@ def _text(value: Any) -> str | None:
 def _seconds(value: Any, default: float) -> float:
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return default
-    return seconds if 0 < seconds < 1e6 else default  # noqa: PLR2004 - eleven days, more than any code lives
+    return seconds if 0 <= seconds < 1e6 else default  # noqa: PLR2004 - eleven days, more than any code lives

@@ -16,7 +16,7 @@ import httpx
 
 from immune_nb.errors import ImmuneWarning
 
-__all__ = ["HIDDEN", "without_echoes"]
+__all__ = ["HIDDEN", "SHORTEST", "without_echoes"]
 
 HIDDEN = "(hidden)"
 PLAIN = re.compile(r"[\w.~-]+", re.ASCII).fullmatch  # is written the same in JSON and in URLs

@@ -14,11 +14,13 @@ import httpx
 from immune_nb.allowances import pause_asked
 from immune_nb.errors import BadReplyError, LoginRejectedError, RateLimitedError, UnreachableError, quoted
 
-__all__ = ["FORM_TYPE", "check_reply", "is_over", "json_object", "may_be_the_method", "oauth_error"]
+__all__ = ["FORM_TYPE", "check_reply", "is_over", "is_page", "json_object", "may_be_the_method", "oauth_error"]
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 NOT_A_REFUSAL = frozenset({404, 405, 407, 408, 410, 413, 421, 425, 429, 451})  # whatever they say
 NOWHERE = frozenset({404, 405, 410})
+ASKS_FOR_PATIENCE = frozenset({429, 503})  # RFC 6585 4, RFC 9110 15.6.4
+LONGEST_WAIT = 30 * 86_400.0  # seconds; what asks for more is no instruction
 PASSING = frozenset({408, 425})
 TEMPORARY = frozenset({"server_error", "temporarily_unavailable", "slow_down"})
 OVER = frozenset({"invalid_grant", "invalid_token", "bad_refresh_token"})  # bad_… are GitHub's
@@ -63,6 +65,11 @@ def _fields(reply: httpx.Response) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
+def is_page(reply: httpx.Response) -> bool:
+    """Whether a yes is none of a token endpoint, but a page, as a portal on the way shows."""
+    return reply.is_success and _fields(reply) is None
+
+
 def may_be_the_method(reply: httpx.Response) -> bool:
     """Whether a refusal may be about the way of client authentication: a 401 always, else by its word."""
     if not reply.is_client_error or reply.status_code in NOT_A_REFUSAL:
@@ -98,7 +105,8 @@ def check_reply(
         return
     said = quoted(oauth_error(reply, "error_description") or oauth_error(reply, "errorSummary") or word).rstrip(".")
     answered = f"{where} answered {status}{said and f': {said}'}"
-    if status == httpx.codes.TOO_MANY_REQUESTS and (seconds := pause_asked(reply.headers, now)) is not None:
+    seconds = pause_asked(reply.headers, now) if status in ASKS_FOR_PATIENCE else None
+    if seconds is not None and seconds < LONGEST_WAIT:
         raise RateLimitedError(f"{answered}. Wait for {seconds:,.0f} s.", hint="Try again then.", retry_after=seconds)
     if reply.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS or word in TEMPORARY:
         raise UnreachableError(f"{answered}.", hint="Try again later.")

@@ -43,7 +43,7 @@ class Secret:
 
     def __init__(self, text: str, name: str = "secret") -> None:
         self.name = name
-        clean = text.strip()
+        clean = text[max(text.find(PEM), 0) :].strip()  # what stands before a key in PEM form is about it
         if not clean:
             raise ConfigError(f"The {name} is empty.")
         if not (clean.isascii() and (clean.isprintable() or clean.startswith(PEM))):

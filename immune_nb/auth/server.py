@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -96,7 +97,7 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
         url, metadata = _metadata(issuer, quiet)
     finally:
         quiet.close()
-    found = {name: _address(url, profile, metadata.get(field)) for name, field in ENDPOINTS.items()}
+    found = {name: _address(url, profile, metadata, field) for name, field in ENDPOINTS.items()}
     challenges, ways = (
         metadata.get(f"{name}_methods_supported") for name in ("code_challenge", "token_endpoint_auth")
     )
@@ -109,7 +110,7 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
         client_auth=tuple(way for name, way in REGISTERED_AUTH.items() if name in ways)
         if isinstance(ways, list)
         else (),
-        userinfo_url=_address(url, profile, metadata.get("userinfo_endpoint")),
+        userinfo_url=_address(url, profile, metadata, "userinfo_endpoint"),
     )
 
 
@@ -186,10 +187,14 @@ def _is_of(configured: str, said: str) -> bool:
     return bool(re.fullmatch(pattern, configured.rstrip("/")))
 
 
-def _address(base: str, profile: Profile, value: object) -> str | None:
+def _address(base: str, profile: Profile, metadata: Mapping[str, Any], field: str) -> str | None:
     """An address of the metadata: resolved where it is relative, and held to the rule of the profile's own."""
+    value = metadata.get(field)
     if not isinstance(value, str) or not value:
         return None
-    url = urljoin(base, value)
-    check_url(f"An address in {profile.name}'s metadata", url)
+    try:
+        url = urljoin(base, value)
+    except ValueError:
+        url = value  # which is refused
+    check_url(f"{field} in {profile.name}'s metadata", url)
     return url

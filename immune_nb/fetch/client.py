@@ -29,6 +29,7 @@ __all__ = ["Client", "Params", "Reply"]
 
 TIMEOUT = httpx.Timeout(30, connect=10).as_dict()  # seconds
 MAX_REDIRECTS = 5
+UNANSWERED = frozenset({"", "Is the address right?"})  # what is said where nobody answers; a server's no says more
 STILL_THERE = "It answered before: is it still running, and this machine still on its network?"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -233,7 +234,7 @@ class Client:
             response = self._follow(request)
         except UnreachableError as error:
             self.meter.missed()
-            if self._is_proven and error.transient and not error.reached:
+            if self._is_proven and error.transient and not error.reached and error.hint in UNANSWERED:
                 error.hint = STILL_THERE
             raise
         headers = dict(response.headers)
