@@ -17,7 +17,6 @@ it gives::
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -26,9 +25,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .addresses import KeyPlace, check_url
+from .addresses import KeyPlace
 from .errors import ConfigError
 from .hints import Hints
+from .settings import SECRET_FIELDS, meant, settled
 
 __all__ = [
     "IIINIT",
@@ -41,21 +41,8 @@ __all__ = [
     "load_profiles",
 ]
 
-DEFAULT_PATHS: Mapping[str, str] = {
-    "sensors": "/sensors",
-    "readings": "/readings",  # /sensors/readings on one page of the documentation (api-contract 1.3)
-    "alerts": "/alerts",
-    "predictions": "/predictions",  # assumed (api-contract 1.8)
-}
-REGISTERED_AUTH = {"client_secret_basic": "basic", "client_secret_post": "body"}  # as OAuth registers them
-CLIENT_AUTH = {"auto": "auto", "basic": "basic", "body": "body", **REGISTERED_AUTH}
-OAUTH_FIELDS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type", "redirect_uri"})
-OAUTH_FIELDS |= {"code", "code_challenge", "code_challenge_method", "code_verifier", "nonce", "state", "scope"}
-OAUTH_FIELDS |= {"device_code", "grant_type", "response_type", "response_mode", "refresh_token", "resource"}
-OAUTH_FIELDS |= {"username", "password", "token"}  # what a login sets itself, and what no file should hold
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
-SECRET_FIELDS = frozenset({"api_key", "token", "access_token", "client_secret", "refresh_token", "password"})
-SECRET_FIELDS |= {"key", "secret"}
+FILE_VARIABLE = "IMMUNE_NB_CONFIG"
 
 
 @dataclass(frozen=True)
@@ -123,26 +110,10 @@ class Profile:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z][\w-]*", str(self.name), re.ASCII):
             raise ConfigError(f"Profile name {self.name!r} is not a name.", hint="Use letters, digits, - and _.")
-        for url in URL_FIELDS:
-            check_url(f"{self.name}.{url}", getattr(self, url))
-        self._set("base_url", self.base_url.rstrip("/"))
-        if self.client_auth not in CLIENT_AUTH:
-            raise ConfigError(f"{self.name}.client_auth is {self.client_auth!r}.", hint="Use basic, body or auto.")
-        self._set("client_auth", CLIENT_AUTH[self.client_auth])
-        for name in ("scopes", "resources"):
-            words: object = getattr(self, name)  # TOML and people write "read write" too
-            self._set(name, tuple(words.split() if isinstance(words, str) else getattr(self, name)))
-        self._set("paths", {**DEFAULT_PATHS, **self.paths})
-        self._set("auth_params", _auth_params(self.name, self.auth_params))
-        KeyPlace.parse(self.api_key_in)
-        if self.catalog is not None and not (isinstance(self.catalog, str) and self.catalog.strip()):
-            raise ConfigError(f"{self.name}.catalog is {self.catalog!r}.", hint="Give a path, a URL or a file.")
-        if self.catalog and re.match(r"https?://", self.catalog):
-            check_url(f"{self.name}.catalog", self.catalog)
-        Hints.parse(self.records, self.paging)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if not (value is None and one.default is None):
+                object.__setattr__(self, one.name, settled(self.name, one.name, value))
 
     @property
     def env_prefix(self) -> str:
@@ -165,15 +136,6 @@ class Profile:
         if self.catalog is None or self.catalog == "immune" or re.match(r"/|https?://", self.catalog):
             return None
         return Path(self.catalog.removeprefix("file:")).expanduser()
-
-
-def _auth_params(name: str, given: object) -> dict[str, str]:
-    """What a profile adds to requests for a token, checked."""
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"{name}.auth_params is no table.", hint='Write auth_params = { audience = "…" }.')
-    for own in OAUTH_FIELDS & given.keys():
-        raise ConfigError(f"{name}.auth_params sets {own!r}.", hint="The login sets that itself; leave it out.")
-    return {str(key): str(value) for key, value in given.items()}
 
 
 IMMUNE = Profile(
@@ -209,9 +171,7 @@ def find_profile(name: str, environ: Mapping[str, str] | None = None) -> Profile
     """
     known = load_profiles(environ)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
-        raise ConfigError(f"No profile {name!r}.", hint=hint)
+        raise ConfigError(f"No profile {name!r}.", hint=meant(name, sorted(known)))
     return known[name]
 
 
@@ -222,11 +182,12 @@ def load_profiles(environ: Mapping[str, str] | None = None) -> dict[str, Profile
         environ: Variables to read; `os.environ` when not given.
 
     Raises:
-        ConfigError: The file is not TOML, or a table in it is not a profile.
+        ConfigError: The file is not TOML, or a table in it is not a profile; or the file that is named is not there.
     """
     env = os.environ if environ is None else environ
     profiles = {p.name: p for p in (IMMUNE, IIINIT, SANDBOX)}
     file = config_file(env)
+    _check_named(env.get(FILE_VARIABLE, ""), file)
     for name, table in _tables(file).items():
         found = _from_table(name, table, profiles.get(name))
         if (beside := found.catalog_file) and not beside.is_absolute():
@@ -237,7 +198,7 @@ def load_profiles(environ: Mapping[str, str] | None = None) -> dict[str, Profile
 
 def config_file(environ: Mapping[str, str]) -> Path:
     """Path of the user's profile file, which need not exist."""
-    place = environ.get("IMMUNE_NB_CONFIG")
+    place = environ.get(FILE_VARIABLE)
     if place:
         path = Path(place).expanduser()
         return path if path.suffix == ".toml" else path / "profiles.toml"
@@ -254,13 +215,24 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return Path(place or platformdirs.user_cache_path("immune_nb", appauthor=False) / "readings").expanduser()
 
 
+def _check_named(named: str, file: Path) -> None:
+    """Raise where `IMMUNE_NB_CONFIG` names what holds no profiles; a folder may hold none yet."""
+    place = Path(named).expanduser()
+    is_file_meant = not place.is_dir() and (place.exists() or place.suffix)
+    if named and not file.is_file() and (is_file_meant or file.exists()):
+        why = "which is not there" if not place.exists() else "which is no such file"
+        raise ConfigError(f"{FILE_VARIABLE} names {named!r}, {why}.", hint="Name a .toml file, or its folder.")
+
+
 def _tables(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Notepad writes it, too
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}).") from None
     return tables
 
 
@@ -274,14 +246,10 @@ def _from_table(name: str, table: object, known: Profile | None) -> Profile:
                 f"{name}.{key}: secrets do not belong in the profile file.", hint="Use the environment."
             )
         if key not in allowed:
-            near = difflib.get_close_matches(key, allowed, n=1) or [", ".join(allowed)]
-            raise ConfigError(f"{name}.{key} is not a profile field.", hint=f"Did you mean {near[0]}?")
-    try:
-        return replace(known, **table) if known else Profile(name=name, **table)
-    except TypeError:
-        raise ConfigError(
-            f"Profile {name!r} is malformed.", hint="It needs base_url, and text where text belongs."
-        ) from None
+            raise ConfigError(f"{name}.{key} is not a profile field.", hint=meant(key, allowed))
+    if known is None and "base_url" not in table:
+        raise ConfigError(f"Profile {name!r} has no base_url.", hint=f'Write base_url = "https://…" below [{name}].')
+    return replace(known, **table) if known else Profile(name=name, **table)
 
 
 def _moved(profile: Profile, env: Mapping[str, str]) -> Profile:

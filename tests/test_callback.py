@@ -95,6 +95,37 @@ def test_a_foreign_host_or_origin_is_refused(callback, headers, status):
     assert callback.take() is None
 
 
+@pytest.mark.parametrize(
+    ("registered", "said"),
+    [
+        ("http://LOCALHOST:PORT/callback", "localhost:PORT"),
+        ("http://[0:0:0:0:0:0:0:1]:PORT/callback", "[::1]:PORT"),
+        ("https://hub.example:443/proxy/PORT/callback", "hub.example"),
+        ("https://Hub.Example/proxy/PORT/callback", "hub.example"),
+    ],
+)
+def test_a_host_is_let_in_as_a_browser_writes_it(registered, said):
+    """In lower case, IPv6 in short, without the usual port; a registered address is written as it may be."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = Callback(registered.replace("PORT", str(port)))
+    made.listen(lambda query: query == GOOD)
+    assert made.redirect_uri == registered.replace("PORT", str(port))
+    connection = http.client.HTTPConnection("::1" if "::1" in said else "127.0.0.1", port, timeout=10)
+    for host, status in ((f"me@{said}", 404), (f"{said}/x", 404), ("evil.example", 404), (said, 200)):
+        connection.request("GET", f"/callback?{GOOD}", headers={"Host": host.replace("PORT", str(port))})
+        assert connection.getresponse().status == status
+        connection.close()
+    made.close()
+
+
+def test_a_port_that_is_none_cannot_be_listened_at():
+    """The way through a hub, with a slip: an error, and none of Python's."""
+    with pytest.raises(ConfigError, match="does not lead here"):
+        Callback("https://hub.example/user/ada/proxy/99999/cb")
+
+
 def test_half_open_and_endless_requests_do_not_stop_it(callback):
     """A11: a socket that says nothing and a query of a megabyte: the real answer comes through."""
     port = int(callback.redirect_uri.split(":")[2].split("/")[0])

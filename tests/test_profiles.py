@@ -90,8 +90,9 @@ def test_an_unknown_name_suggests_the_near_one():
     [
         ("not toml", "not TOML"),
         ("lab = 3", "not a table"),
-        ('[lab]\nbase_uri = "https://x.example"', "base_uri is not a profile field. Did you mean base_url"),
-        ('[lab]\nscopes = ["a"]', "malformed"),
+        ('[lab]\nbase_uri = "https://x.example"', "base_uri is not a profile field. Did you mean 'base_url'"),
+        ('[lab]\nscopes = ["a"]', 'has no base_url. Write base_url = "https://'),
+        ("[lab]\nzzz = 1", "zzz is not a profile field. Known: base_url, issuer"),
         ('[lab]\nbase_url = "https://x.example"\napi_key = "hunter2"', "secrets do not belong"),
     ],
 )
@@ -151,6 +152,94 @@ def test_a_place_without_a_key_is_refused(text):
     """A place says where the key goes, and holds no key itself."""
     with pytest.raises(im.ConfigError, match="api_key_in"):
         im.Profile("lab", base_url="https://lab.example", api_key_in=text)
+
+
+WRONG = {
+    "base_url = 5": "lab.base_url is 5. Write text, in quotes.",
+    'base_url = ["https://x.example"]': "lab.base_url is ['https://x.example']. Write text, in quotes.",
+    'base_url = " https://x.example"': "lab.base_url holds a space or a control character",
+    'base_url = "https://x .example/a"': "lab.base_url holds a space or a control character",
+    'base_url = "https://x.example/\\u0000"': "lab.base_url holds a space or a control character",
+    'base_url = "https://x.example/v1?tenant=7"': "lab.base_url has a query",
+    'token_url = "http://x.example/t?key=hunter2"': "lab.token_url is plain http: 'http://x.example/t'",
+    "device_url = true": "lab.device_url is True",
+    "paging = 5": "lab.paging is 5. Write text, in quotes.",
+    "records = 5": "lab.records is 5",
+    'paging = "foo"': "paging is 'foo'. Write none, link",
+    "redirect_uri = 8400": "lab.redirect_uri is 8400",
+    'redirect_uri = "http://127.0.0.1:99999/cb"': "lab.redirect_uri is not a URL",
+    'redirect_uri = "http://127.0.0.1:0/cb"': "lab.redirect_uri is 'http://127.0.0.1:0/cb'. Leave the port out",
+    'redirect_uri = "notaurl"': "lab.redirect_uri is 'notaurl'",
+    'redirect_uri = "localhost:8400/cb"': "lab.redirect_uri is 'localhost:8400/cb'",
+    'redirect_uri = "http://evil.example/cb"': "lab.redirect_uri is plain http",
+    'api_key_in = "X-API-Key: hunter2"': "lab.api_key_in does not say where a key goes",
+    'api_key_in = "Host: {key}"': "lab.api_key_in puts the key into Host",
+    'read_only = "false"': "lab.read_only is 'false'. Write true or false, without quotes.",
+    'cache = "no"': "lab.cache is 'no'. Write true or false",
+    "client_id = 5": "lab.client_id is 5",
+    'client_id = ""': "lab.client_id is ''",
+    "check = 5": "lab.check is 5",
+    "check = 2024-01-01": "lab.check is datetime.date(2024, 1, 1). Write text",
+    "hub_token = true": "lab.hub_token is True",
+    "scopes = 5": "lab.scopes is 5. Write a list of texts",
+    "scopes = [1, 2]": "lab.scopes is [1, 2]. Write a list of texts",
+    'client_auth = ["basic"]': "lab.client_auth is ['basic']",
+    'auth_params = { audience = ["a", "b"] }': "lab.auth_params.audience is ['a', 'b']. Write one text",
+    "auth_params = { consent = true }": "lab.auth_params.consent is True",
+    'auth_params = { api_key = "hunter2" }': "lab.auth_params.api_key: secrets do not belong",
+    'paths = "x"': "lab.paths is no table. Write paths = {",
+    'paths = { reading = "/x" }': "lab.paths.reading is not a path that is asked for. Did you mean 'readings'",
+    "paths = { readings = 5 }": "lab.paths.readings is 5",
+    "catalog = 5": "lab.catalog is 5",
+    'catalog = "http://evil.example/o"': "lab.catalog is plain http",
+}
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG.items())
+def test_a_field_that_cannot_be_is_named_with_what_stands_there(configured, line, said):
+    """Not taken for something else, and no error of Python's; a secret in the wrong place is not quoted."""
+    base = "" if line.startswith("base_url") else 'base_url = "https://lab.example"\n'
+    with pytest.raises(im.ConfigError) as caught:
+        load_profiles(configured(f"[lab]\n{base}{line}\n"))
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+RIGHT = (
+    'redirect_uri = "{server}/proxy/{port}/callback"',
+    'redirect_uri = "http://127.0.0.1:{port}/cb"',
+    'redirect_uri = "http://localhost/cb"',
+    'redirect_uri = "https://app.example/cb"',
+    'redirect_uri = "com.example.app:/cb"',
+    'redirect_uri = "urn:ietf:wg:oauth:2.0:oob"',
+    'paging = ""\nrecords = ""',
+    'scopes = ["read write", "x"]\nresources = "urn:a urn:b"',
+    'token_url = "https://x.example/t?tenant=7"',
+    'paths = { alert_rules = "/rules", webhooks = "/hooks" }',
+    "read_only = true\ncache = false",
+)
+
+
+@pytest.mark.parametrize("lines", RIGHT)
+def test_a_field_that_can_be_is_taken(configured, lines):
+    """Positive control: whatever a redirect URI may be, and what people write."""
+    assert "lab" in load_profiles(configured(f'[lab]\nbase_url = "https://lab.example"\n{lines}\n'))
+
+
+def test_a_file_as_windows_writes_it_is_read(configured):
+    """A mark of the byte order is no mistake."""
+    assert "lab" in load_profiles(configured('\ufeff[lab]\nbase_url = "https://lab.example"\n'))
+
+
+@pytest.mark.parametrize("named", ["none.toml", "lab.tml", "d/profiles.toml", "here.tml", "d"])
+def test_a_config_variable_that_names_no_file_is_said_so(tmp_path, named):
+    """Else a profile's own addresses would be passed over in silence. A folder may hold none yet."""
+    (tmp_path / "d" / "profiles.toml").mkdir(parents=True)
+    (tmp_path / "here.tml").touch()
+    with pytest.raises(im.ConfigError, match=f"IMMUNE_NB_CONFIG names '.*{named}', which is"):
+        load_profiles({"IMMUNE_NB_CONFIG": str(tmp_path / named)})
+    assert "immune" in load_profiles({"IMMUNE_NB_CONFIG": str(tmp_path)})
+    assert "immune" in load_profiles({"IMMUNE_NB_CONFIG": str(tmp_path / "later")})
 
 
 def test_client_auth_takes_the_registered_names_too():

@@ -18,6 +18,7 @@ FLOORS = {
     "challenges": 2,
     "hints": 2,
     "profiles": 2,
+    "settings": 2,
     "frames": 2,
     "auth": 3,
     "fetch": 3,
@@ -59,6 +60,9 @@ BESIDE = {
     ("sessions", "session"),
     ("frames", "errors"),
     ("profiles", "addresses"),
+    ("profiles", "settings"),
+    ("settings", "addresses"),
+    ("settings", "hints"),
     ("__init__", "notebook"),
     ("__main__", "notebook"),
 }  # on one floor, in this direction

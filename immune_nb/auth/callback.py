@@ -19,15 +19,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from immune_nb.addresses import is_loopback
+from immune_nb.addresses import LAST_PORT, Origin, is_loopback, origin
 from immune_nb.errors import ConfigError
+from immune_nb.settings import FREE_PORT, OWN_SERVER
 
-__all__ = ["PORT", "Callback", "answer_in", "leads_here", "resolved"]
+__all__ = ["Callback", "answer_in", "leads_here", "resolved"]
 
 HOST = "127.0.0.1"  # not "localhost", unless it is registered so: somebody else may hold [::1]
 BOTH = ("127.0.0.1", "::1")  # what "localhost" may mean to a browser
 PATH = "/callback"
-SERVER, PORT = "{server}", "{port}"
 TRIES = 8  # to find a port that is free at both
 HALF_OPEN_SECONDS = 5
 PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -71,8 +71,10 @@ class Callback:
         self._servers = _listeners(hosts, port, lambda address: _Server(address, self, path))
         taken = self._servers[0].server_address[1]
         self.redirect_uri = _with_port(wanted, taken)
+        sent = urlsplit(self.redirect_uri)
         for server in self._servers:
-            server.hosts = {f"{HOST}:{taken}", urlsplit(self.redirect_uri).netloc}
+            server.scheme = sent.scheme
+            server.origins = {_origin(sent.scheme, at) for at in (f"{HOST}:{taken}", sent.netloc)}
 
     def listen(self, accepts: Callable[[str], bool]) -> None:
         """Begin to listen.
@@ -116,35 +118,44 @@ def leads_here(redirect_uri: str | None) -> bool:
 
 def resolved(redirect_uri: str | None, environ: Mapping[str, str] = os.environ) -> str:
     """A registered redirect URI with ``{server}`` filled in; where there is none, the same path on loopback."""
-    if redirect_uri is None or SERVER not in redirect_uri:
+    if redirect_uri is None or OWN_SERVER not in redirect_uri:
         return redirect_uri or ""
     public, origin = (environ.get(f"JUPYTERHUB_{name}", "") for name in ("PUBLIC_URL", "HOST"))
     prefix = environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
     server = public or (f"{origin}{prefix}" if origin and prefix else "")
     if server:
-        return redirect_uri.replace(SERVER, server.rstrip("/"))
-    return f"http://{HOST}{re.sub(r'^.*?/proxy/[^/]+', '', redirect_uri.replace(SERVER, ''))}"
+        return redirect_uri.replace(OWN_SERVER, server.rstrip("/"))
+    return f"http://{HOST}{re.sub(r'^.*?/proxy/[^/]+', '', redirect_uri.replace(OWN_SERVER, ''))}"
 
 
 def _place(redirect_uri: str) -> tuple[tuple[str, ...], int, str] | None:
     """Hosts, port and path to listen at: loopback, or behind jupyter-server-proxy; port 0 is any."""
     try:
-        parts = urlsplit(redirect_uri.replace(PORT, "0"))
+        parts = urlsplit(redirect_uri.replace(FREE_PORT, "0"))
         port = parts.port or 0
     except ValueError:
         return None
     is_here = parts.scheme == "http" and is_loopback(parts.hostname)
     proxied = re.fullmatch(r".*/proxy/(\d{1,5})(/.*)", parts.path)
-    if proxied and (parts.scheme == "https" or is_here):
+    if proxied and int(proxied[1]) <= LAST_PORT and (parts.scheme == "https" or is_here):
         return (HOST,), int(proxied[1]), proxied[2]
     host = str(parts.hostname)
     return (BOTH if host == "localhost" else (host,), port, parts.path or "/") if is_here else None
 
 
+def _origin(scheme: str, place: str) -> Origin | None:
+    """The origin of a host and port, as browsers write them in other words than people; None for anything else."""
+    try:
+        parts = urlsplit(f"//{place}")
+        return origin(scheme, parts.hostname, parts.port) if parts.netloc == place and "@" not in place else None
+    except ValueError:
+        return None
+
+
 def _with_port(redirect_uri: str, port: int) -> str:
     """The redirect URI to send: the registered one to the letter, but for a port that is free to choose."""
-    if PORT in redirect_uri:
-        return redirect_uri.replace(PORT, str(port))
+    if FREE_PORT in redirect_uri:
+        return redirect_uri.replace(FREE_PORT, str(port))
     parts = urlsplit(redirect_uri)
     if parts.port or not is_loopback(parts.hostname):
         return redirect_uri
@@ -167,7 +178,10 @@ def _listeners(hosts: tuple[str, ...], port: int, listen: Callable[[tuple[str, i
                 server.server_close()
             continue
         return servers
-    raise ConfigError(f"Port {port} is taken.", hint="Something else listens there: end it, or use another method.")
+    raise ConfigError(
+        f"Port {port} is taken.",
+        hint="Is an earlier sign-in still open? Cancel it. Else end what listens there, or use another method.",
+    )
 
 
 def _listener(host: str, port: int, listen: Callable[[tuple[str, int]], _Server]) -> list[_Server]:
@@ -188,7 +202,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], callback: Callback, path: str) -> None:
         self.callback = callback
         self.path = path
-        self.hosts: set[str] = set()
+        self.scheme = "http"
+        self.origins: set[Origin | None] = set()
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
 
@@ -205,7 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer the one GET that counts."""
         path, _, query = self.path.partition("?")
-        ours = self.headers.get("Host") in self.server.hosts and path == self.server.path
+        asked = _origin(self.server.scheme, self.headers.get("Host", ""))
+        ours = asked is not None and asked in self.server.origins and path == self.server.path
         if "Origin" in self.headers:
             self._reply(403)
         elif ours and self.server.callback.offer(query):

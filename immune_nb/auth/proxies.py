@@ -7,7 +7,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from immune_nb.addresses import PORTS, is_loopback
+from immune_nb.addresses import LAST_PORT, PORTS, is_loopback
 from immune_nb.errors import ConfigError, quoted
 
 __all__ = ["PROXY_HINT", "proxy_for"]
@@ -15,7 +15,6 @@ __all__ = ["PROXY_HINT", "proxy_for"]
 PROXY_HINT = "HTTPS_PROXY names it: with user and password, where it wants them? NO_PROXY leads past it."
 SOCKS = ("socks5", "socks5h")
 USUAL = "Write http://host:port; NO_PROXY leads past it."
-LAST_PORT = 65_535
 
 
 def proxy_for(url: str) -> str | None:

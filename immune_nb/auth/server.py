@@ -14,7 +14,8 @@ import httpx
 from immune_nb.addresses import check_url
 from immune_nb.auth.transport import QuietTransport, Transport, asking
 from immune_nb.errors import BadReplyError, ConfigError, ImmuneError, UnreachableError, quoted
-from immune_nb.profiles import REGISTERED_AUTH, Profile
+from immune_nb.profiles import Profile
+from immune_nb.settings import REGISTERED_AUTH
 
 __all__ = ["Server", "find_server"]
 

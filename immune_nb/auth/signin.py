@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from immune_nb.auth.callback import PORT, Callback, answer_in, leads_here, resolved
+from immune_nb.auth.callback import Callback, answer_in, leads_here, resolved
 from immune_nb.auth.client import OAuthClient
 from immune_nb.auth.devices import DeviceGrant
 from immune_nb.auth.grants import CodeGrant, sealed
@@ -13,6 +13,7 @@ from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
 from immune_nb.errors import ConfigError, LoginRejectedError, QueryError
 from immune_nb.profiles import Profile
+from immune_nb.settings import FREE_PORT
 
 __all__ = ["BrowserSignIn", "DeviceSignIn", "SignIn", "pasted"]
 
@@ -150,4 +151,4 @@ def _fixed(profile: Profile) -> str:
     """The registered redirect URI, which is needed where nothing listens."""
     if profile.redirect_uri is None:
         raise ConfigError(f"Profile {profile.name!r} has no redirect_uri.", hint="Set it as registered.")
-    return resolved(profile.redirect_uri).replace(PORT, ANY_PORT)
+    return resolved(profile.redirect_uri).replace(FREE_PORT, ANY_PORT)
