@@ -50,6 +50,16 @@ def test_a_wrong_checksum_is_an_error():
         read_body(response(bytes(packed)))
 
 
+@pytest.mark.parametrize(("coding", "packed"), [("", TEXT), ("gzip", gzip.compress(TEXT))])
+def test_no_more_is_read_than_is_wanted(coding, packed):
+    """L7: what is too large is not read first and measured afterwards."""
+    taken = []
+    pieces = (taken.append(at) or packed[at : at + 100] for at in range(0, len(packed), 100))
+    with pytest.raises(BadReplyError, match=r"larger than 0 MiB\. Is the address right"):
+        read_body(httpx.Response(200, headers={"Content-Encoding": coding}, content=pieces), most=1000)
+    assert len(taken) <= 11
+
+
 def test_a_slow_body_ends_at_its_deadline():
     """F12: each piece comes in time, and the whole does not."""
     now = iter(range(1000))

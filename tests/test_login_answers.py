@@ -139,6 +139,18 @@ def test_a_server_without_openid_sends_no_id_token(there):
         login.paste(back(login, code=CODE)).close()
 
 
+def test_what_an_answer_says_of_a_token_is_not_the_token(there):
+    """L4: a name, a scope or userinfo that repeats it would stand in `status()`, and in every receipt."""
+    login = pending(there)
+    claimed = {"iss": there.origin, "aud": "me", "sub": "7", "nonce": asked(login)["nonce"]}
+    said = jwt(**claimed, email=ACCESS, name=f"Bearer {ACCESS}")
+    there.says("/token", token(ACCESS, refresh_token=CODE, scope=f"openid {ACCESS} {CODE}", id_token=said))
+    there.says("/userinfo", reply({"sub": "7", "email": ACCESS}))
+    session = login.paste(back(login, code="c0de"))
+    assert (session.status().account, session.status().scopes) == ("7", ("openid",))
+    session.close()
+
+
 @pytest.mark.parametrize(
     ("answer", "account"),
     [

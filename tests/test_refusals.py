@@ -231,6 +231,12 @@ def test_a_wait_beyond_reason_is_no_instruction(there):
         first(there, reply({"error": "slow"}, 429, retry_after="2300583466"))
 
 
+def test_a_token_answer_beyond_reason_is_not_read(there):
+    """L7: an authorization server needs no megabyte to say yes or no."""
+    with pytest.raises(im.BadReplyError, match="larger than 1 MiB"):
+        first(there, Answer(200, body=b" " * (2**20 + 1)))
+
+
 def test_oktas_words_are_shown(there):
     """`errorSummary` stands where others have `error_description`."""
     said = {"errorCode": "E0000011", "errorSummary": "Invalid token provided"}

@@ -15,9 +15,10 @@ import httpx
 
 from immune_nb.errors import BadReplyError, UnreachableError
 
-__all__ = ["MAX_BODY", "SECONDS", "read_body"]
+__all__ = ["MAX_BODY", "MAX_LOGIN_BODY", "SECONDS", "read_body"]
 
 MAX_BODY = 512 * 2**20  # bytes, decoded; a page of 1,000 readings is about 200 kB
+MAX_LOGIN_BODY = 2**20  # of what authorization servers answer: metadata, tokens, refusals
 MAX_RATIO = 200  # of decoded to sent bytes, beyond the first `FREE`; sensor data packs about 1:15
 FREE = 8 * 2**20
 PIECE = 2**18
@@ -26,7 +27,11 @@ WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
 
 
 def read_body(
-    response: httpx.Response, *, clock: Callable[[], float] = time.monotonic, seconds: float = SECONDS
+    response: httpx.Response,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    seconds: float = SECONDS,
+    most: int = MAX_BODY,
 ) -> bytes:
     """Read a response to its end.
 
@@ -34,16 +39,18 @@ def read_body(
         response: An open response.
         clock: Seconds.
         seconds: How long it may take.
+        most: How many bytes it may have, decoded.
 
     Raises:
         BadReplyError: It is too large, packed beyond reason, or its compression is broken or cut short.
         UnreachableError: It takes too long.
         httpx.TransportError: The connection broke.
     """
-    if response.is_stream_consumed:  # made in memory: it is whole, and httpx has decoded it
-        return response.content
+    pieces: Iterable[bytes]
     coding = response.headers.get("content-encoding", "").strip().lower()
-    if coding in WBITS:
+    if response.is_stream_consumed:  # made in memory: it is whole, and httpx has decoded it
+        pieces = [response.content]
+    elif coding in WBITS:
         pieces = _inflated(_timely(response.iter_raw(), clock, seconds), WBITS[coding])
     else:
         plain = coding in ("", "identity")
@@ -52,8 +59,9 @@ def read_body(
     for piece in pieces:
         whole.append(piece)
         size += len(piece)
-        if size > MAX_BODY:
-            raise BadReplyError(f"An answer is larger than {MAX_BODY >> 20} MiB.", hint="Ask for less.")
+        if size > most:
+            hint = "Ask for less." if most == MAX_BODY else "Is the address right?"
+            raise BadReplyError(f"An answer is larger than {most >> 20} MiB.", hint=hint)
     return b"".join(whole)
 
 

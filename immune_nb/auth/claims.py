@@ -28,9 +28,10 @@ def claims(text: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def account_in(claimed: Mapping[str, Any]) -> str:
-    """Whom claims name, as people know them: by address, by name, or else by number."""
-    return quoted(next(filter(None, (claimed.get(name) for name in ACCOUNT_CLAIMS)), ""), 120)
+def account_in(claimed: Mapping[str, Any], *secrets: str) -> str:
+    """Whom claims name, as people know them: by address, name, or else number; never by a secret they repeat."""
+    named = (claimed.get(name) for name in ACCOUNT_CLAIMS)
+    return quoted(next((one for one in named if one and not any(s in str(one) for s in secrets)), ""), 120)
 
 
 def misfit(identity: Mapping[str, Any], *, issuer: str | None, client_id: str, nonce: str, now: float) -> str:

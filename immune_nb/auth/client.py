@@ -15,6 +15,7 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
 from immune_nb.allowances import ahead
+from immune_nb.auth.bodies import MAX_LOGIN_BODY
 from immune_nb.auth.claims import account_in
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.oauth_errors import FORM_TYPE, check_reply, json_object, may_be_the_method, oauth_error
@@ -163,7 +164,7 @@ class OAuthClient(Unshared):
         except ServiceError:
             return ""
         is_theirs = not token.subject or claimed.get("sub") == token.subject  # 5.3.2
-        return account_in(claimed) if is_theirs else ""
+        return account_in(claimed, token.access.reveal()) if is_theirs else ""
 
     def close(self) -> None:
         """Close the connections to the server, and let go of the secret."""
@@ -190,7 +191,7 @@ class OAuthClient(Unshared):
     def _pool(self, url: str) -> QuietTransport:
         origin = origin_of(url)
         if origin not in self._pools:
-            self._pools[origin] = QuietTransport(url, self._transport)
+            self._pools[origin] = QuietTransport(url, self._transport, most=MAX_LOGIN_BODY)
         return self._pools[origin]
 
     def _signed(self, url: str, form: str) -> httpx.Request:

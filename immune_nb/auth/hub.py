@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from immune_nb.allowances import ahead
+from immune_nb.auth.bodies import MAX_LOGIN_BODY
 from immune_nb.auth.secrets import Secret
 from immune_nb.auth.tokens import Token
 from immune_nb.auth.transport import QuietTransport, asking
@@ -67,7 +68,7 @@ def _token(reply: httpx.Response, field: str) -> Token | str:
 
 
 def _ask(url: str, key: Secret) -> httpx.Response:
-    quiet = QuietTransport(url)
+    quiet = QuietTransport(url, most=MAX_LOGIN_BODY)
     try:
         return quiet.handle_request(asking(url, f"token {key.reveal()}"))
     finally:

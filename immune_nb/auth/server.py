@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from immune_nb.addresses import check_url
+from immune_nb.auth.bodies import MAX_LOGIN_BODY
 from immune_nb.auth.transport import QuietTransport, Transport, asking
 from immune_nb.errors import BadReplyError, ConfigError, ImmuneError, UnreachableError, quoted
 from immune_nb.profiles import Profile
@@ -19,7 +20,6 @@ from immune_nb.settings import REGISTERED_AUTH
 
 __all__ = ["Server", "find_server"]
 
-MAX_METADATA = 2**20  # bytes
 ENDPOINTS = {
     "token_url": "token_endpoint",
     "authorize_url": "authorization_endpoint",
@@ -93,7 +93,7 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
     if profile.issuer is None:
         return Server(**given)
     issuer = WELL_KNOWN.sub("", profile.issuer)  # some write the address of the metadata
-    quiet = QuietTransport(issuer, transport)
+    quiet = QuietTransport(issuer, transport, most=MAX_LOGIN_BODY)
     try:
         url, metadata = _metadata(issuer, quiet)
     finally:
@@ -133,7 +133,10 @@ def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
     poor, others, failures = None, [], []
     for url in _well_known(issuer):
         # Straight to the transport: a redirect could lead to another issuer's.
-        reply = quiet.handle_request(asking(url))
+        try:
+            reply = quiet.handle_request(asking(url))
+        except BadReplyError:
+            continue  # too much, or unreadable: the next may do
         body = _document(reply)
         if body is None:
             failures.append(reply)
@@ -150,7 +153,7 @@ def _metadata(issuer: str, quiet: QuietTransport) -> tuple[str, dict[str, Any]]:
 
 def _document(reply: httpx.Response) -> dict[str, Any] | None:
     """The metadata of some issuer; None for anything else."""
-    if reply.status_code != httpx.codes.OK or len(reply.content) > MAX_METADATA:
+    if reply.status_code != httpx.codes.OK:
         return None
     try:
         body = json.loads(reply.content)

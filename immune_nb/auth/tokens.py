@@ -56,9 +56,11 @@ class Token:
         access, identity = _secret(reply, "access_token"), claims(reply.get("id_token"))
         renewal = _secret(reply, "refresh_token") if reply.get("refresh_token") else None
         life = _lifetime(reply.get("expires_in")) or _life_by_claim(access, now + ahead)
-        account = account_in(identity) or account_in(claims(access.reveal()))
+        held = [secret.reveal() for secret in (access, renewal) if secret]
+        account = account_in(identity, *held) or account_in(claims(access.reveal()), *held)
+        scopes = _scopes(reply.get("scope"), held)
         subject = str(identity.get("sub") or "")
-        return cls(access, now, life, _scopes(reply.get("scope")), renewal, account, subject)
+        return cls(access, now, life, scopes, renewal, account, subject)
 
     @classmethod
     def found(cls, access: Secret, now: float, ahead: float = 0.0) -> Token:
@@ -102,11 +104,10 @@ def _secret(reply: dict[str, Any], field: str) -> Secret:
     raise fault
 
 
-def _scopes(value: object) -> tuple[str, ...] | None:
-    """`scope` as servers really send it: words, a list, or, as GitHub does, with commas."""
-    if isinstance(value, list):
-        return tuple(map(str, value))
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else None
+def _scopes(value: object, held: list[str]) -> tuple[str, ...] | None:
+    """`scope` as servers really send it: words, a list, or, as GitHub does, with commas; no secret it repeats."""
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    return tuple(word for word in map(str, words) if word not in held) if isinstance(words, list) else None
 
 
 def _life_by_claim(access: Secret, now: float) -> float | None:

@@ -19,7 +19,7 @@ from functools import partial
 import httpx
 
 from immune_nb.addresses import PORTS
-from immune_nb.auth.bodies import SECONDS, read_body
+from immune_nb.auth.bodies import MAX_BODY, SECONDS, read_body
 from immune_nb.auth.echoes import without_echoes
 from immune_nb.auth.lanes import IDLE_SECONDS, Lanes
 from immune_nb.auth.proxies import PROXY_HINT, proxy_for
@@ -50,15 +50,17 @@ class QuietTransport(httpx.BaseTransport):
     Args:
         url: Any URL of the origin; says whether the environment's proxy applies (never to loopback).
         inner: The transport that does the work; by default TLS-verifying ones, as many as are in use at once.
+        most: Bytes that an answer may have.
 
     Raises:
         ConfigError: The environment's proxy cannot be used.
         UnreachableError: No answer, or one that broke off. `transient` is False for a TLS certificate fault.
-        BadReplyError: The body cannot be decoded, or is larger than `bodies.MAX_BODY`.
+        BadReplyError: The body cannot be decoded, or is larger than that.
         NoCredentialsError: It is closed, or this process was forked from the one that logged in.
     """
 
-    def __init__(self, url: str, inner: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, inner: httpx.BaseTransport | None = None, *, most: int = MAX_BODY) -> None:
+        self._most = most
         self._lane: Callable[[], AbstractContextManager[httpx.BaseTransport]]
         if inner is None:
             lanes = Lanes(_maker(url))
@@ -85,7 +87,7 @@ class QuietTransport(httpx.BaseTransport):
         request.extensions["until"] = until = time.monotonic() + seconds
         try:
             with self._lane() as lane:
-                return _read(lane.handle_request(request), until)
+                return _read(lane.handle_request(request), until, self._most)
         except (BadReplyError, UnreachableError) as error:
             return error.with_traceback(None)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
@@ -171,10 +173,10 @@ def _copy(request: httpx.Request) -> httpx.Request:
     )
 
 
-def _read(response: httpx.Response, until: float) -> httpx.Response:
+def _read(response: httpx.Response, until: float, most: int) -> httpx.Response:
     """The response with its body decoded and in memory, so that nothing can fail later."""
     try:
-        body = read_body(response, seconds=until - time.monotonic())
+        body = read_body(response, seconds=until - time.monotonic(), most=most)
     finally:
         response.close()
     kept = [(name, value) for name, value in response.headers.raw if name.lower() not in _ABOUT_THE_WIRE]
