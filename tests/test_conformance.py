@@ -122,20 +122,39 @@ def test_a_refusal_with_any_status_is_one(there, answer):
         (["client_secret_basic", "private_key_jwt"], ["basic", "basic, as it is"]),
         (["client_secret_post", "client_secret_basic"], ["basic", "body", "basic, as it is"]),
         (None, ["basic", "body", "basic, as it is"]),
-        (["none"], ["basic", "body", "basic, as it is"]),
+        (["none"], ["none"]),
+        (["none", "private_key_jwt"], ["none"]),
     ],
 )
 def test_client_authentication_is_as_the_metadata_say(there, offered, asked):
-    """RFC 8414: only the ways offered are tried, one after the other; without a word, or with nonsense, all."""
+    """RFC 8414: only the ways offered are tried, one after the other; without a word, all; "none" means no secret."""
     there.publishes(token_endpoint_auth_methods_supported=offered)
     there.says("/token", error("invalid_client", 401))
     with pytest.raises(im.LoginRejectedError):
         client_credentials(client(there))
-    seen = [
-        "body" if "client_secret" in one.form else "basic, as it is" if basic(one) == f"me:{SECRET}" else "basic"
-        for one in there.asked("/token")
-    ]
-    assert seen == asked
+    assert [way_of(one) for one in there.asked("/token")] == asked
+
+
+def way_of(asked: Asked) -> str:
+    """How a client said who it is."""
+    if "client_secret" in asked.form:
+        return "body"
+    if "authorization" not in asked.headers:
+        return "none"
+    return "basic, as it is" if basic(asked) == f"me:{SECRET}" else "basic"
+
+
+@pytest.mark.parametrize("offered", [["private_key_jwt"], ["tls_client_auth", "client_secret_jwt"], [5]])
+def test_a_server_that_takes_no_secret_is_not_sent_one(there, offered):
+    """RFC 8414 2: it would be of no use there. A profile that knows better says so."""
+    there.publishes(token_endpoint_auth_methods_supported=offered)
+    with pytest.raises(im.ConfigError, match=f"takes no client secret, but {offered[0]}.*client_auth in the profile"):
+        client(there)
+    assert there.asked("/token") == []
+    where = im.Profile("lab", there.origin, issuer=there.origin, client_auth="body")
+    there.says("/token", token("at_1"))
+    client_credentials(OAuthClient(where, "me", Secret(SECRET)))
+    assert way_of(there.asked("/token")[0]) == "body"
 
 
 def only(way: str):

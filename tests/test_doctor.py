@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from gauntlet.canaries import leaked
+from servers.scripted import Answer, scripted
 from test_magic import Shell, shell
 
 from immune_nb.auth.probe import probe
@@ -59,6 +60,19 @@ def test_it_says_of_a_proxy_what_keeps_it_from_being_used(monkeypatch):
     assert found["proxy"].startswith("HTTPS_PROXY names a proxy of kind 'ftp'")
     assert found["API"] == found["proxy"]
     assert not leaked(str(found), CANARY)
+
+
+def test_it_says_where_an_issuer_sends_the_clients_secret():
+    """A17: another host than the issuer's may be right, as Google's is; a person can see it."""
+    with scripted() as there:
+        profile = Profile("lab", there.origin, issuer=there.origin)
+        host = there.origin.removeprefix("http://")
+        for endpoint, said in (("/token", f"at {host}, as"), ("https://else.example/t", f"else.example.*not {host}")):
+            there.publishes(token_endpoint=endpoint)
+            found = dict(examination(SimpleNamespace(), profile, "none", {}))
+            assert re.search(said, found["token endpoint"])
+        there.says("/.well-known/oauth-authorization-server", Answer(404))
+        assert "no OAuth metadata" in dict(examination(SimpleNamespace(), profile, "none", {}))["token endpoint"]
 
 
 def test_it_warns_of_a_key_log_and_tells_why_nothing_answers():

@@ -78,7 +78,7 @@ def test_a_file_that_others_can_read_is_refused(data_folder):
     with pytest.raises(im.ConfigError, match="chmod 600") as caught:
         keep.recall(PROFILE)
     assert CANARY not in str(caught.value)
-    with pytest.raises(im.NoCredentialsError, match="can be read by others"):
+    with pytest.raises(im.NoCredentialsError, match=r"can be read by others\. Run: chmod 600 .*, and log in anew\)"):
         find_credentials(PROFILE, {})
 
 

@@ -199,6 +199,26 @@ def test_an_error_says_what_to_check(there, word, words):
     assert words in str(caught.value)
 
 
+def test_a_server_that_wants_what_is_not_supported_is_said_so(there):
+    """RFC 9126: Keycloak says it in words only, and neither redirect_uri nor auth_params is the matter."""
+    login = pending(there)
+    said = "Pushed Authorization Request is only allowed."
+    with pytest.raises(im.LoginRejectedError, match=r"only allowed\. Those \(RFC 9126\) are not supported"):
+        login.paste(back(login, error="invalid_request", error_description=said))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"iss": "https://evil.example"}, "is from https://evil.example"), ({}, "does not say whose it is")],
+)
+def test_an_answer_of_another_server_is_said_whose_it_is(there, fields, said):
+    """RFC 9207 2.4: both names, to see which is wrong."""
+    there.publishes(authorization_response_iss_parameter_supported=True)
+    login = pending(there)
+    with pytest.raises(im.LoginRejectedError, match=f"{said}, not from {there.origin}. Try again"):
+        login.paste(back(login, code=CODE, **fields))
+
+
 @pytest.mark.parametrize(("word", "status"), [("invalid_grant", 400), ("bad_verification_code", 200)])
 def test_a_code_that_is_refused_leads_to_another_login(there, word, status):
     """In OAuth's word and in GitHub's: the client, its secret and scopes are not the matter."""

@@ -143,7 +143,7 @@ def test_a_client_that_is_refused_at_renewal_may_be_put_right(there):
     """`invalid_client` is about the client: the hint says so, and the login goes on once it is taken again."""
     there.says("/token", error("invalid_client", 401), token("at_1"))
     held = session(there, age=200)
-    with pytest.raises(im.SessionExpiredError, match=r"Check the client and its secret\.$"):
+    with pytest.raises(im.SessionExpiredError, match=r"Check the client: it was sent without a secret\.$"):
         held.renew()
     held.renew()
     held.close()
@@ -190,6 +190,14 @@ def test_a_first_login_that_is_refused_without_a_word_is_refused(there, status):
     """A server that does not speak OAuth's errors: a person with a wrong secret is told of the secret."""
     with pytest.raises(im.LoginRejectedError, match=f"HTTP {status}. Check the client, its secret"):
         first(there, html("<h1>No</h1>", status))
+
+
+def test_a_client_without_a_secret_is_not_told_to_check_it(there):
+    """A public client that is refused without a word."""
+    there.says("/token", html("<h1>No</h1>", 400))
+    profile = im.Profile("lab", there.origin, token_url=f"{there.origin}/token")
+    with pytest.raises(im.LoginRejectedError, match="HTTP 400. Check the client, which was sent without a secret"):
+        client_credentials(OAuthClient(profile, "me"))
 
 
 @pytest.mark.parametrize("status", [407, 413, 451])

@@ -100,7 +100,7 @@ def test_nothing_to_log_in_with_names_what_would_help():
 @pytest.mark.parametrize(
     ("given", "environ", "complaint"),
     [
-        ({"client_id": "x"}, {}, "client_id is set and client_secret is not"),
+        ({"client_id": "x"}, {}, r"client_id is set and client_secret is not\. Give what that method needs"),
         ({"api_key": "x", "token": "y"}, {}, "More than one"),
         ({"api_key": "can\nary"}, {}, "line break"),
     ],
@@ -123,6 +123,39 @@ def test_a_method_narrows_the_environment(sandbox):
     """`method="key"` takes the key though a stronger kind is there."""
     environ = {**sandbox.environment, "SANDBOX_CLIENT_ID": "x", "SANDBOX_CLIENT_SECRET": "y"}
     assert connect("sandbox", method="key", environ=environ).status().method == "API key"
+
+
+def test_a_method_that_nothing_is_there_for_is_what_is_missing():
+    """Not the variables: there is one, of another kind."""
+    with pytest.raises(im.NoCredentialsError, match="environment: holds no token; secret files: no LAB_"):
+        connect(im.Profile("lab", "https://lab.example"), method="token", environ={"LAB_API_KEY": "k"})
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("Bearer abc.def", "abc.def"),
+        ("bearer  abc", "abc"),
+        ("'Bearer abc'", "abc"),
+        ('"abc"', "abc"),
+        ("'abc", "'abc"),
+        ("abc'", "abc'"),
+        ("Bearers", "Bearers"),
+    ],
+)
+def test_what_was_copied_along_with_a_token_is_left_out(given, meant):
+    """L10: the scheme's name, and the quotes of a file of variables, where there are two."""
+    who = find_credentials(im.Profile("lab", "https://lab.example"), {"LAB_TOKEN": given})
+    assert who.token.access.reveal() == meant
+
+
+def test_the_quotes_of_a_file_of_variables_are_not_the_secret():
+    """L10: `docker --env-file` keeps them; what only begins with one is as it is."""
+    profile = im.Profile("lab", "https://lab.example")
+    who = find_credentials(profile, {"LAB_CLIENT_ID": '"me"', "LAB_CLIENT_SECRET": "'a\"b c'"})
+    assert (who.client_id, who.client_secret.reveal()) == ("me", 'a"b c')
+    assert find_credentials(profile, {"LAB_API_KEY": '"k"'}).key.reveal() == "k"
+    assert find_credentials(profile, {"LAB_API_KEY": "\"k'"}).key.reveal() == "\"k'"
 
 
 def test_twenty_threads_and_an_expired_token_make_one_token_request(sandbox):

@@ -6,6 +6,7 @@ this room. Of several kinds in one link the strongest wins: client credentials, 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from immune_nb.profiles import Profile
 __all__ = ["Credentials", "find_credentials", "secret_variables", "variables"]
 
 OLD_DAYS = 90
+COPIED = re.compile(r"""\A(["'])(.+)\1\Z""", re.DOTALL)
+COPIED_TOKEN = re.compile(r"""\A(["']?)(?:Bearer\s+)?(.+)\1\Z""", re.IGNORECASE)
 NAMES = ("API_KEY", "TOKEN", "CLIENT_ID", "CLIENT_SECRET")
 
 
@@ -87,7 +90,8 @@ def find_credentials(
     Args:
         profile: Whose they are.
         environ: The environment variables.
-        method: Take only this kind: ``key``, ``token`` or ``client``.
+        method: Take only this kind: ``key``, ``token`` or ``client``; ``browser`` or ``device`` for a sign-in that is
+            remembered.
         api_key: An API key, given by the caller; the same holds for the rest.
         token: An access token.
         client_id: A client's id, with `client_secret`.
@@ -113,7 +117,7 @@ def find_credentials(
         if isinstance(outcome, Credentials):
             return replace(outcome, skipped=tuple(skipped))
         skipped.append((name, outcome))
-    tried = "; ".join(f"{name}: {why}" for name, why in skipped)
+    tried = "; ".join(f"{name}: {why.rstrip('.')}" for name, why in skipped)
     raise NoCredentialsError(
         f"There is nothing to log in to {profile.name!r} with ({tried}).", hint=f"Set {variables(profile)}."
     )
@@ -125,13 +129,14 @@ def _given(given: Given, method: str | None) -> Credentials:
         raise ConfigError("More than one kind of credential is given.", hint="Give one.")
     found = _strongest("given", given, method)
     if found is None:
-        raise ConfigError(_half(given) or f"No {method} is given.", hint="Give what that method needs.")
+        half = _half(given)
+        raise ConfigError(f"{half}." if half else f"No {method} is given.", hint="Give what that method needs.")
     return found
 
 
 def _environment(profile: Profile, environ: Mapping[str, str], method: str | None) -> Credentials | str:
     values = {name: environ.get(name) for name in _names(profile)}
-    return _strongest("environment", values, method) or _half(values) or f"no {profile.env_prefix}_… variable"
+    return _strongest("environment", values, method) or _lack(values, method, f"no {profile.env_prefix}_… variable")
 
 
 def _files(profile: Profile, environ: Mapping[str, str], method: str | None) -> Credentials | str:
@@ -146,7 +151,7 @@ def _files(profile: Profile, environ: Mapping[str, str], method: str | None) -> 
     name = f"{profile.env_prefix}_TOKEN_FILE"
     if found and found.token:
         return replace(found, reread=lambda: _found(_read(name, str(paths[name]))))
-    return found or _half(values) or f"holds no {method}"
+    return found or _lack(values, method)
 
 
 def _read(name: str, path: str) -> str:
@@ -178,17 +183,17 @@ def _keyring(profile: Profile, method: str | None) -> Credentials | str:
     try:
         values = keep.from_keyring(_names(profile))
     except ConfigError as error:
-        return error.message
+        return str(error)
     if isinstance(values, str):
         return values
-    return _strongest("keyring", values, method) or _half(values) or f"holds no {profile.env_prefix}_…"
+    return _strongest("keyring", values, method) or _lack(values, method, f"holds no {profile.env_prefix}_…")
 
 
 def _remembered(profile: Profile, method: str | None) -> Credentials | str:
     try:
         record = keep.recall(profile)
     except ImmuneError as error:
-        return error.message
+        return str(error)
     if isinstance(record, str):
         return record
     kind = "token" if record.token else "key" if record.key else "client"
@@ -215,17 +220,27 @@ def _strongest(place: str, values: Given, method: str | None) -> Credentials | N
     (key_name, key), (token_name, token), (id_name, client_id), (secret_name, secret) = values.items()
     if client_id and secret and method in (None, "client"):
         source = f"{place}: {id_name} with {secret_name}"
-        name = str(client_id).strip()
-        return Credentials(source, client_id=name, client_secret=Secret.of(secret, "client secret"))
+        name = COPIED.sub(r"\2", str(client_id).strip())
+        return Credentials(source, client_id=name, client_secret=_meant(secret, "client secret"))
     if token and method in (None, "token"):
         return Credentials(f"{place}: {token_name}", token=_found(token))
     if key and method in (None, "key"):
-        return Credentials(f"{place}: {key_name}", key=Secret.of(key, "API key"))
+        return Credentials(f"{place}: {key_name}", key=_meant(key, "API key"))
     return None
 
 
+def _meant(given: str | Secret, name: str, copied: re.Pattern[str] = COPIED) -> Secret:
+    """A secret without what was copied along with it: the quotes of a file, the name of a scheme."""
+    return Secret(copied.sub(r"\2", Secret.of(given, name).reveal()), name)
+
+
 def _found(token: str | Secret) -> Token:
-    return Token.found(Secret.of(token, "access token"), time.time())
+    return Token.found(_meant(token, "access token", COPIED_TOKEN), time.time())
+
+
+def _lack(values: Given, method: str | None, nothing: str = "") -> str:
+    """Why a link has none of that kind: half of a pair, another kind, or nothing at all."""
+    return _half(values) or (f"holds no {method}" if any(values.values()) or not nothing else nothing)
 
 
 def _half(values: Given) -> str:

@@ -24,7 +24,7 @@ from immune_nb.auth.server import Server, find_server
 from immune_nb.auth.tokens import Token
 from immune_nb.auth.transport import TIMEOUT, QuietTransport, Transport, asking
 from immune_nb.auth.wires import origin_of
-from immune_nb.errors import BadReplyError, ImmuneError, ServiceError, UnreachableError
+from immune_nb.errors import BadReplyError, ConfigError, ImmuneError, ServiceError, UnreachableError, quoted
 from immune_nb.profiles import Profile
 
 __all__ = ["OAuthClient"]
@@ -52,7 +52,7 @@ class OAuthClient(Unshared):
         server: The server, when it is known already.
 
     Raises:
-        ConfigError: The server's metadata cannot be trusted.
+        ConfigError: The server's metadata cannot be trusted, or take no client secret.
         ServiceError: They cannot be had.
     """
 
@@ -142,7 +142,7 @@ class OAuthClient(Unshared):
         """
         where = self.server.url("token_url", self.profile).partition("?")[0]
         now = self.clock()
-        check_reply(reply, where, now, known=known)
+        check_reply(reply, where, now, known=known, is_public=self._ways == ["none"])
         return Token.from_reply(json_object(reply, where), now, ahead=self.skew(reply))
 
     def skew(self, reply: httpx.Response) -> float:
@@ -206,10 +206,25 @@ def _ways(profile: Profile, client_id: str, secret: Secret | None, offered: tupl
         return ["none"]
     if secret.is_pem:
         return ["jwt"]
-    ways = [profile.client_auth] if profile.client_auth != "auto" else [*(offered or ("basic", "body"))]
+    ways = [profile.client_auth] if profile.client_auth != "auto" else _offered(offered)
     both = client_id + secret.reveal()
     # Not a few servers do not decode what RFC 6749 2.3.1 has encoded.
     return [*ways, "basic, as it is"] if "basic" in ways and quote_plus(both) != both else ways
+
+
+def _offered(offered: tuple[str, ...]) -> list[str]:
+    """The ways that a server offers to a client with a secret; where it takes public clients only, without it.
+
+    Raises:
+        ConfigError: It takes a secret in no way that we know, and is not sent it in vain.
+    """
+    ways = [way for way in ("basic", "body") if way in offered or not offered]
+    if not ways and "none" not in offered:
+        raise ConfigError(
+            f"This server takes no client secret, but {quoted(' or '.join(offered), 120)}.",
+            hint="Give a private key in PEM form; or set client_auth in the profile, where that is not so.",
+        )
+    return ways or ["none"]
 
 
 def _settle(error: ServiceError) -> None:

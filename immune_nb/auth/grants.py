@@ -33,6 +33,7 @@ __all__ = ["CodeGrant", "client_credentials", "refresh", "revoke", "sealed"]
 
 ABOUT_A_PERSON = frozenset({"openid", "profile", "email", "address", "phone", "offline_access"})
 LATER = "Try again later."
+NOT_PUSHED = "Those (RFC 9126) are not supported: use another method."
 NOT_BY_A_PERSON = {  # RFC 6749 4.1.2.1, RFC 8707 2
     "invalid_request": "Check redirect_uri and auth_params.",
     "invalid_scope": "Check the scopes.",
@@ -155,10 +156,7 @@ class CodeGrant:
         if not client.server.takes_s256:
             raise ConfigError("This server does not take PKCE with S256.", hint="Use another method.")
         if client.server.wants_pushed:
-            raise ConfigError(
-                "This server wants pushed authorization requests (RFC 9126), which are not supported.",
-                hint="Use another method.",
-            )
+            raise ConfigError("This server wants pushed authorization requests.", hint=NOT_PUSHED)
         self._client = client
         self._redirect_uri = redirect_uri
         self._state = Secret(secrets.token_urlsafe(32), "state")
@@ -221,7 +219,9 @@ class CodeGrant:
             raise LoginRejectedError("That is not the answer to this login.", hint="Open the link again.")
         server, issuer = self._client.server, answer.get("iss")
         if (issuer is None and server.sends_issuer) or (issuer and server.issuer and issuer != server.issuer):
-            raise LoginRejectedError("The answer of the login is not from the expected server.", hint="Try again.")
+            by = f"is from {quoted(issuer, 80)}" if issuer else "does not say whose it is"
+            fault = f"The answer of the login {by}, not from {quoted(server.issuer, 80)}."
+            raise LoginRejectedError(fault, hint="Try again.")
         if "error" in answer:
             raise _declined(answer)
         with suppress(ConfigError):
@@ -232,6 +232,6 @@ class CodeGrant:
 def _declined(answer: Mapping[str, str]) -> LoginRejectedError:
     """The error for an answer that has one. Anybody may have made its address: the words are short, with no link."""
     said = quoted(answer.get("error_description") or answer["error"], 120).rstrip(".")
-    if hint := NOT_BY_A_PERSON.get(answer["error"]):
+    if hint := NOT_PUSHED if "pushed auth" in said.lower() else NOT_BY_A_PERSON.get(answer["error"]):
         return LoginRejectedError(f"The server refused the login: {said}.", hint=hint)
     return LoginRejectedError(f"The login was declined: {said}.", hint="Try again.")

@@ -43,7 +43,7 @@ def upstream_token(profile: Profile, environ: Mapping[str, str]) -> Token | str:
     try:
         reply = _ask(f"{url.rstrip('/')}/users/{quote(name, safe='')}", Secret(key, "hub token"))
     except (ServiceError, ConfigError) as error:
-        return error.message
+        return str(error)
     if reply.status_code != httpx.codes.OK:
         return f"the hub answered {reply.status_code}"
     return _token(reply, profile.hub_token)

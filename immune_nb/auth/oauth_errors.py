@@ -32,6 +32,13 @@ HINTS = {
     "unauthorized_client": "Check the client, its secret and what it is registered for.",
     "invalid_scope": "Check the scopes.",
     "invalid_target": "Check the resources.",
+    "": "Check the client, its secret and scopes.",
+}
+HINTS_WITHOUT_SECRET = {
+    **HINTS,
+    "invalid_client": "Check the client: it was sent without a secret.",
+    "unauthorized_client": "Check the client and what it is registered for.",
+    "": "Check the client, which was sent without a secret, and the scopes.",
 }
 
 
@@ -83,7 +90,13 @@ def is_over(reply: httpx.Response) -> bool:
 
 
 def check_reply(
-    reply: httpx.Response, where: str, now: float, *, setting: str = "token_url", known: bool = False
+    reply: httpx.Response,
+    where: str,
+    now: float,
+    *,
+    setting: str = "token_url",
+    known: bool = False,
+    is_public: bool = False,
 ) -> None:
     """Raise unless the server said yes.
 
@@ -93,6 +106,7 @@ def check_reply(
         now: Unix seconds, for a date that says how long to wait.
         setting: Its name in a profile.
         known: Whether this login has worked before.
+        is_public: Whether the client was sent without a secret.
 
     Raises:
         LoginRejectedError: The server refuses.
@@ -111,10 +125,9 @@ def check_reply(
     if reply.is_server_error or status == httpx.codes.TOO_MANY_REQUESTS or word in TEMPORARY:
         raise UnreachableError(f"{answered}.", hint="Try again later.")
     if (reply.is_success or reply.is_client_error) and status not in NOT_A_REFUSAL and (word or not known):
-        usual = "Log in again." if known else "Check the client, its secret and scopes."
-        raise LoginRejectedError(
-            f"{where} refused this login: {said or f'HTTP {status}'}.", hint=HINTS.get(word, usual)
-        )
+        hints = HINTS_WITHOUT_SECRET if is_public else HINTS
+        hint = hints.get(word, "Log in again." if known else hints[""])
+        raise LoginRejectedError(f"{where} refused this login: {said or f'HTTP {status}'}.", hint=hint)
     if reply.is_client_error and status not in NOWHERE:
         hint = "Try again later, or log in again." if known else "Try again later."
         passes = status in PASSING

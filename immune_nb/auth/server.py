@@ -43,7 +43,8 @@ class Server:
         sends_issuer: Whether it promises ``iss`` in authorization answers (RFC 9207).
         wants_pushed: Whether it takes none but pushed authorization requests (RFC 9126 5).
         takes_s256: Whether it takes PKCE's S256, as far as it says.
-        client_auth: How it lets clients authenticate (RFC 8414 2), as far as it says: of ``basic`` and ``body``.
+        client_auth: How it lets clients authenticate (RFC 8414 2), as far as it says: ``basic``, ``body``, and others
+            by their registered names.
         userinfo_url: Where a token tells whose it is (OpenID Connect Core 5.3).
     """
 
@@ -108,7 +109,7 @@ def find_server(profile: Profile, transport: Transport | None = None) -> Server:
         sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
         wants_pushed=metadata.get("require_pushed_authorization_requests") is True,
         takes_s256=not isinstance(challenges, list) or "S256" in challenges,
-        client_auth=tuple(way for name, way in REGISTERED_AUTH.items() if name in ways)
+        client_auth=tuple(REGISTERED_AUTH.get(str(way), quoted(way, 40)) for way in ways)
         if isinstance(ways, list)
         else (),
         userinfo_url=_address(url, profile, metadata, "userinfo_endpoint"),

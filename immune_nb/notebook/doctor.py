@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from immune_nb.auth import keep, places
 from immune_nb.auth.chain import secret_variables
-from immune_nb.errors import ConfigError, NoCredentialsError
+from immune_nb.errors import ConfigError, ImmuneError, NoCredentialsError
 from immune_nb.profiles import IMMUNE, Profile, config_file
 
 from .show import Table, show
@@ -108,6 +108,8 @@ def _network(profile: Profile, environ: Mapping[str, str]) -> Rows:
             yield name, seen.fault or f"{urlsplit(url).netloc} answers (HTTP {seen.status})"
             if seen.skew is not None and name == "API":
                 yield "clock", _clock(seen.skew)
+    if profile.issuer and not profile.token_url:
+        yield "token endpoint", _token_endpoint(profile, profile.issuer)
 
 
 def _proxy(profile: Profile) -> str:
@@ -118,6 +120,20 @@ def _proxy(profile: Profile) -> str:
     except ConfigError as error:
         return str(error)
     return f"{urlsplit(proxy).hostname}:{urlsplit(proxy).port or ''}".rstrip(":") if proxy else "none"
+
+
+def _token_endpoint(profile: Profile, issuer: str) -> str:
+    """Where an issuer's metadata send the client, with its secret; that may rightly be another host."""
+    from immune_nb.auth.server import find_server
+
+    try:
+        url = find_server(profile).url("token_url", profile)
+    except ImmuneError as error:
+        return str(error)
+    there, home = urlsplit(url).netloc, urlsplit(issuer).netloc
+    return f"at {there}, as the metadata say" + (
+        "" if there == home else f"; that is not {home}, and gets the secret"
+    )
 
 
 def _places(shell: Any, environ: Mapping[str, str]) -> Rows:
