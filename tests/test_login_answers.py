@@ -228,6 +228,14 @@ def test_a_code_that_is_refused_leads_to_another_login(there, word, status):
         login.paste(back(login, code=CODE))
 
 
+def test_a_code_whose_answer_was_lost_leads_to_another_login(there):
+    """RFC 6749 4.1.2: it may be spent, and there is no second use."""
+    there.says("/token", Answer(0))
+    login = pending(there)
+    with pytest.raises(im.UnreachableError, match=r"Start again\.$"):
+        login.paste(back(login, code=CODE))
+
+
 def device(there: Scripted, answer: Answer, *polled: Answer) -> PendingLogin:
     """A device sign-in."""
     there.says("/device_authorization", answer)

@@ -36,7 +36,10 @@ FORM = {
     "Connection": "close",  # a kept connection may be dead, and a token request cannot be sent twice
 }
 TOLD = frozenset({"refresh_token", "code", "code_verifier", "device_code", "token"})
-SPENDING = frozenset({"refresh_token", "authorization_code"})  # a server may take what is sent but once
+SPENDING = {  # a server may take what these send but once; and what to do when its answer was lost
+    "refresh_token": "Try again; if that is refused, log in again.",
+    "authorization_code": "Start again.",
+}
 TOLD |= {"client_secret", "client_assertion"}
 
 
@@ -91,7 +94,7 @@ class OAuthClient(Unshared):
             return self.post(url, _form(grant_type, fields), asks=True)
         except ServiceError as error:
             if error.reached and grant_type in SPENDING:
-                _settle(error)
+                _settle(error, SPENDING[grant_type])
             raise
 
     def post(self, url: str, form: str, *, asks: bool = False) -> httpx.Response:
@@ -227,13 +230,13 @@ def _offered(offered: tuple[str, ...]) -> list[str]:
     return ways or ["none"]
 
 
-def _settle(error: ServiceError) -> None:
+def _settle(error: ServiceError, hint: str) -> None:
     """Keep a query from repeating what may have been done: what it would send may be spent, and end the login."""
     if isinstance(error, UnreachableError):
         error.transient = False
     if isinstance(error, BadReplyError):
         error.cut_short = False
-    error.hint = "Try again; if that is refused, log in again."
+    error.hint = hint
 
 
 def _form(grant_type: str, fields: Mapping[str, object]) -> str:
