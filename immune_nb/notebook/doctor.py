@@ -119,7 +119,7 @@ def _proxy(profile: Profile) -> str:
         proxy = proxy_for(profile.base_url)
     except ConfigError as error:
         return str(error)
-    return f"{urlsplit(proxy).hostname}:{urlsplit(proxy).port or ''}".rstrip(":") if proxy else "none"
+    return proxy.partition("://")[2].rpartition("@")[2].rstrip("/") if proxy else "none"
 
 
 def _token_endpoint(profile: Profile, issuer: str) -> str:
