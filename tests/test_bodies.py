@@ -52,7 +52,7 @@ def test_a_wrong_checksum_is_an_error():
 
 @pytest.mark.parametrize(("coding", "packed"), [("", TEXT), ("gzip", gzip.compress(TEXT))])
 def test_no_more_is_read_than_is_wanted(coding, packed):
-    """L7: what is too large is not read first and measured afterwards."""
+    """What is too large is not read first and measured afterwards."""
     taken = []
     pieces = (taken.append(at) or packed[at : at + 100] for at in range(0, len(packed), 100))
     with pytest.raises(BadReplyError, match=r"larger than 0 MiB\. Is the address right"):

@@ -295,7 +295,7 @@ def test_a_pasted_address_is_read_as_people_paste_it(pasted):
 
 @pytest.mark.parametrize("pasted", [f"http://127.0.0.1:1/callback#{GOOD}", f"http://[::1/callback#{GOOD}", "", "#"])
 def test_an_address_without_a_query_is_no_answer(pasted):
-    """L9: a fragment is no query, and neither is half an address."""
+    """A fragment is no query, and neither is half an address."""
     assert "code" not in answer_in(pasted)
 
 

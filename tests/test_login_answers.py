@@ -140,7 +140,7 @@ def test_a_server_without_openid_sends_no_id_token(there):
 
 
 def test_what_an_answer_says_of_a_token_is_not_the_token(there):
-    """L4: a name, a scope or userinfo that repeats it would stand in `status()`, and in every receipt."""
+    """A name, a scope or userinfo that repeats it would stand in `status()`, and in every receipt."""
     login = pending(there)
     claimed = {"iss": there.origin, "aud": "me", "sub": "7", "nonce": asked(login)["nonce"]}
     said = jwt(**claimed, email=ACCESS, name=f"Bearer {ACCESS}")

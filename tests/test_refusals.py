@@ -240,7 +240,7 @@ def test_a_wait_beyond_reason_is_no_instruction(there):
 
 
 def test_a_token_answer_beyond_reason_is_not_read(there):
-    """L7: an authorization server needs no megabyte to say yes or no."""
+    """An authorization server needs no megabyte to say yes or no."""
     with pytest.raises(im.BadReplyError, match="larger than 1 MiB"):
         first(there, Answer(200, body=b" " * (2**20 + 1)))
 

@@ -144,13 +144,13 @@ def test_a_method_that_nothing_is_there_for_is_what_is_missing():
     ],
 )
 def test_what_was_copied_along_with_a_token_is_left_out(given, meant):
-    """L10: the scheme's name, and the quotes of a file of variables, where there are two."""
+    """The scheme's name, and the quotes of a file of variables, where there are two."""
     who = find_credentials(im.Profile("lab", "https://lab.example"), {"LAB_TOKEN": given})
     assert who.token.access.reveal() == meant
 
 
 def test_the_quotes_of_a_file_of_variables_are_not_the_secret():
-    """L10: `docker --env-file` keeps them; what only begins with one is as it is."""
+    """`docker --env-file` keeps them; what only begins with one is as it is."""
     profile = im.Profile("lab", "https://lab.example")
     who = find_credentials(profile, {"LAB_CLIENT_ID": '"me"', "LAB_CLIENT_SECRET": "'a\"b c'"})
     assert (who.client_id, who.client_secret.reveal()) == ("me", 'a"b c')
