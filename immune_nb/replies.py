@@ -11,22 +11,15 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from immune_nb.auth.secrets import Secret
+from immune_nb.auth.secrets import SECRET_NAMES, Secret
 from immune_nb.errors import BadReplyError
 from immune_nb.fetch.client import Reply
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SECRET_NAMES", "frame_of", "sealed", "status_line"]
+__all__ = ["frame_of", "sealed", "status_line"]
 
-SECRET_NAMES = r"""(?:[\w.-]*?(?:
-      (?:secret|passw(?:or)?d|passphrase|passcode|pwd)s?
-    | (?:api|access|account|auth|client|encryption|hmac|license|master|private|secret|service|shared|signature
-        |signing|subscription|webhook)[_-]?keys?
-    | (?:access|api|auth|bearer|bot|client|deploy|device|id|personal|private|push|refresh|sas|security|session)
-        [_-]?tokens?
-    ))"""  # noqa: S105 - what a field is called that holds one; for `re.VERBOSE`, whatever the case
 SECRET_NAME = re.compile(rf"{SECRET_NAMES}|[\w.-]*token|hmac", re.IGNORECASE | re.VERBOSE)
 SECRET_VALUE = re.compile(r"whsec_\S{8,}")
 

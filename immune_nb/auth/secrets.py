@@ -12,8 +12,15 @@ from typing import NoReturn, TypeVar
 
 from immune_nb.errors import ConfigError, ImmuneError
 
-__all__ = ["Secret", "Unshared", "unframed"]
+__all__ = ["SECRET_NAMES", "Secret", "Unshared", "unframed"]
 
+SECRET_NAMES = r"""(?:[\w.-]*?(?:
+      (?:secret|passw(?:or)?d|passphrase|passcode|pwd)s?
+    | (?:api|access|account|auth|client|encryption|hmac|license|master|private|secret|service|shared|signature
+        |signing|subscription|webhook)[_-]?keys?
+    | (?:access|api|auth|bearer|bot|client|deploy|device|id|personal|private|push|refresh|sas|security|session)
+        [_-]?tokens?
+    ))"""  # noqa: S105 - what a field is called that holds one; for `re.VERBOSE`, whatever the case
 _T = TypeVar("_T")
 
 PEM = "-----BEGIN "

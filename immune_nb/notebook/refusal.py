@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from IPython.core.error import UsageError
 
-from immune_nb.replies import SECRET_NAMES
+from immune_nb.auth.secrets import SECRET_NAMES
 
 from .subcommands import command_named
 
