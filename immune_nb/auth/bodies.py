@@ -23,7 +23,8 @@ MAX_RATIO = 200  # of decoded to sent bytes, beyond the first `FREE`; sensor dat
 FREE = 8 * 2**20
 PIECE = 2**18
 SECONDS = 60.0  # for an answer, from the first byte sent to the last one received
-WBITS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
+DEFLATE, BARE = 47, -15  # with a header that says how, or as some have it, without (RFC 9110 8.4.1.2)
+WBITS = {"gzip": 31, "x-gzip": 31, "deflate": DEFLATE}
 
 
 def read_body(
@@ -77,6 +78,8 @@ def _inflated(pieces: Iterable[bytes], wbits: int) -> Iterator[bytes]:
     """The stream unpacked; a gzip stream may have several members."""
     stream, packed, unpacked = zlib.decompressobj(wbits), 0, 0
     for piece in pieces:
+        if piece and not packed and wbits == DEFLATE and not _has_header(piece[0]):
+            stream = zlib.decompressobj(BARE)
         packed += len(piece)
         rest = piece
         while rest:
@@ -95,3 +98,8 @@ def _inflated(pieces: Iterable[bytes], wbits: int) -> Iterator[bytes]:
         error = BadReplyError("An answer's compression is cut short.", hint="Try again.")
         error.cut_short = True
         raise error
+
+
+def _has_header(first: int) -> bool:
+    """Whether a byte begins a stream of gzip (RFC 1952 2.3.1) or of zlib (RFC 1950 2.2)."""
+    return first == 0x1F or first & 0x8F == 8  # noqa: PLR2004

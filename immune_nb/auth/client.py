@@ -110,14 +110,14 @@ class OAuthClient(Unshared):
         """
         outcome = self._outcome(url, form, asks=asks)
         del form  # it may hold a code or a token, and a traceback would keep it, here and in any frame below
-        if isinstance(outcome, ImmuneError):
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    def _outcome(self, url: str, form: str, *, asks: bool) -> httpx.Response | ImmuneError:
+    def _outcome(self, url: str, form: str, *, asks: bool) -> httpx.Response | BaseException:
         try:
             return self._answer(url, form, asks=asks)
-        except ImmuneError as error:
+        except (ImmuneError, KeyboardInterrupt) as error:
             return error.with_traceback(None)
 
     def _answer(self, url: str, form: str, *, asks: bool) -> httpx.Response:

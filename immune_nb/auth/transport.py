@@ -26,7 +26,7 @@ from immune_nb.auth.proxies import PROXY_HINT, proxy_for
 from immune_nb.auth.schemes import Scheme
 from immune_nb.auth.secrets import Unshared
 from immune_nb.auth.wires import Wire, origin_of
-from immune_nb.errors import BadReplyError, ImmuneError, ImmuneWarning, NoCredentialsError, UnreachableError, quoted
+from immune_nb.errors import BadReplyError, ImmuneWarning, NoCredentialsError, UnreachableError, quoted
 
 __all__ = ["TIMEOUT", "CredentialTransport", "QuietTransport", "Transport", "asking"]
 
@@ -74,11 +74,11 @@ class QuietTransport(httpx.BaseTransport):
         """Send and read; see the class for what is raised."""
         outcome = self._attempt(request)
         del request  # it is signed, and a traceback would keep it
-        if isinstance(outcome, ImmuneError):
+        if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    def _attempt(self, request: httpx.Request) -> httpx.Response | ImmuneError:
+    def _attempt(self, request: httpx.Request) -> httpx.Response | BaseException:
         if self._pid != os.getpid():
             return NoCredentialsError("A forked process has no login.", hint="Call connect() in it.")
         if not self._close.alive:
@@ -92,6 +92,8 @@ class QuietTransport(httpx.BaseTransport):
             return error.with_traceback(None)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
             return _describe(error, request.url)
+        except BaseException as error:  # noqa: BLE001 - an interrupt, or a fault of ours: its frames hold the request
+            return _bare(error, request.url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -184,6 +186,13 @@ def _read(response: httpx.Response, until: float, most: int) -> httpx.Response:
 
 
 _ABOUT_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"})
+
+
+def _bare(error: BaseException, url: httpx.URL) -> BaseException:
+    """What stands for an error that nobody foresaw: none of its words, nor of its frames."""
+    if isinstance(error, Exception):
+        return BadReplyError(f"{url.scheme}://{url.netloc.decode()}{url.path}: failed ({type(error).__name__}).")
+    return type(error)()
 
 
 def _describe(error: Exception, url: httpx.URL) -> UnreachableError | BadReplyError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import gc
 import importlib
 import json
@@ -13,21 +14,25 @@ import pickle
 import pprint
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
+import httpx
 import pyarrow.parquet
 import pytest
 from servers.scripted import Answer, Asked, reply
 from servers.scripted import error as oauth_error
 
 import immune_nb as im
-from gauntlet.canaries import below, careless, files_with, frame_values, leaked, rich_text
-from gauntlet.services import Service
+from gauntlet.canaries import below, canary, careless, files_with, frame_values, leaked, rich_text
+from gauntlet.services import PLACES, Service
+from immune_nb.auth.chain import Credentials
 from immune_nb.auth.secrets import Secret
+from immune_nb.auth.tokens import Token
 from immune_nb.connecting import connect
 from immune_nb.session import Session
 
@@ -104,6 +109,41 @@ def test_no_error_carries_it(session, lab, how):
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
     assert not leaked("".join(captured.format()), lab.secret)
     assert not leaked(rich_text(error), lab.secret)
+
+
+INTERRUPTED = {
+    "a query": lambda s: s.sensors(),
+    "a request": lambda s: s.request("POST", "/x", json={"a": 1}),
+    "a submission": lambda s: s.submit([{"sensor_id": "a", "value": 1.0, "unit": "C", "timestamp": "2026-01-01"}]),
+    "a logout": lambda s: s.logout(),
+}
+
+
+@pytest.mark.parametrize("act", INTERRUPTED.values(), ids=INTERRUPTED)
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_no_interrupt_carries_it(act, fault, place):
+    """L19 to L22: Ctrl-C, or a fault of ours, with a signed request on its way: no frame of it shows the secret."""
+
+    def break_off(_):
+        raise fault
+
+    secret, profile = canary(), im.Profile("lab", "http://127.0.0.1:9", api_key_in=place)
+    profile = dataclasses.replace(profile, token_url="http://127.0.0.1:9/t", revoke_url="http://127.0.0.1:9/r")
+    token = Token(Secret(secret), time.time(), 3600.0, refresh=Secret(secret))
+    by_token = Credentials("browser", token=token, client_id="me", sign_in="browser")
+    who = by_token if act is INTERRUPTED["a logout"] else Credentials("key", key=Secret(secret))
+    session = Session(profile, who, transport=httpx.MockTransport(break_off), sleep=lambda _: None)
+    try:
+        act(session)
+    except BaseException as error:  # noqa: BLE001 - an interrupt is one
+        shown = below(error, __file__)
+        assert not leaked(frame_values(shown, __file__), secret)
+        assert not leaked(rich_text(shown), secret)
+        captured = traceback.TracebackException.from_exception(shown, capture_locals=True)
+        assert not leaked("".join(captured.format()), secret)
+    else:
+        assert fault is ZeroDivisionError  # a logout that gets no answer says so
 
 
 def test_an_error_that_carries_it_is_seen(lab):
