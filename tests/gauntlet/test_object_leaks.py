@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import dataclasses
 import gc
+import html
 import importlib
 import json
 import logging
 import os
 import pickle
 import pprint
+import re
 import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pyarrow.parquet
@@ -341,6 +346,35 @@ def test_an_echo_is_taken_out(lab, kind):
     with pytest.warns(UserWarning, match="repeats the credential"):
         assert not leaked(str(failed(lambda s: s.get("/complains"), session)), lab.secret)
     session.close()
+
+
+ODD = "k+y&<x>\"z'/w=cn4Tz9QpLm2"
+ECHOES = {
+    "raw": json.dumps(ODD)[1:-1],
+    ".NET": r"k\u002By\u0026\u003Cx\u003E\u0022z\u0027/w=cn4Tz9QpLm2",
+    "Go": r"""k+y\u0026\u003cx\u003e\"z'/w=cn4Tz9QpLm2""",
+    "a page": html.escape(ODD),
+    "a URL": quote(ODD, safe=""),
+    "a URL, in lower case": re.sub("%..", lambda match: match[0].lower(), quote(ODD, safe="")),
+    "base64 without an end": base64.b64encode(ODD.encode()).decode().rstrip("="),
+    "base64 for URLs": base64.urlsafe_b64encode(ODD.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-16", "utf-32"])
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_an_echo_in_any_form_is_taken_out(echo, coding):
+    """L29: as servers of other makes write it; a warning that is an error has no local with it, either."""
+    body = f'{{"data":[{{"id":"a","note":"{echo}"}}],"has_more":false}}'.encode(coding)
+    service = httpx.MockTransport(lambda _: httpx.Response(200, content=body))
+    session = Session(im.IMMUNE, Credentials("key", key=Secret(ODD)), transport=service)
+    with pytest.warns(im.ImmuneWarning, match="repeats the credential"):
+        frame = session.get("/echo")
+    assert "(hidden)" in frame["note"][0]
+    assert not leaked(frame.to_csv(), ODD)
+    with warnings.catch_warnings(action="error"), pytest.raises(im.ImmuneWarning) as caught:
+        session.get("/echo")
+    assert not leaked(frame_values(below(caught.value, __file__), __file__), ODD)
 
 
 def test_an_echo_of_the_token_endpoint_is_taken_out(lab):
