@@ -1,5 +1,6 @@
 """The hub's login, passed through: against a real JupyterHub with auth_state on."""
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -60,3 +61,15 @@ def test_what_the_hub_does_not_give_is_said(sandbox, hub_and_token, field, chang
     assert token not in outcome
     with pytest.raises(im.NoCredentialsError, match="JupyterHub: "):
         connect(replace(sandbox.profile, hub_token=field), environ={**hub.environment(), **change})
+
+
+def test_no_proxy_hears_of_a_plain_hub(sandbox, monkeypatch):
+    """The environment's proxy is for what is encrypted: a hub's token goes over plain http to the hub, or nowhere."""
+    profile = replace(sandbox.profile, hub_token="access_token")
+    hub = {"JUPYTERHUB_API_URL": "http://hub.invalid:8081/hub/api", "JUPYTERHUB_API_TOKEN": "t" * 20}
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0)
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        assert "cannot connect" in upstream_token(profile, {**hub, "JUPYTERHUB_USER": "ada"})
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
