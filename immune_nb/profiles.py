@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 URL_FIELDS = ("base_url", "issuer", "token_url", "authorize_url", "device_url", "revoke_url")
+# A name that may be repeated: no key that was put in its place.
+TELLABLE = re.compile(r"[a-z][a-z_.-]*\d{0,4}[a-z_.-]*\d{0,4}", re.IGNORECASE)
 FILE_VARIABLE = "IMMUNE_NB_CONFIG"
 
 
@@ -171,7 +173,8 @@ def find_profile(name: str, environ: Mapping[str, str] | None = None) -> Profile
     """
     known = load_profiles(environ)
     if name not in known:
-        raise ConfigError(f"No profile {name!r}.", hint=meant(name, sorted(known)))
+        told = f"No profile {name!r}" if TELLABLE.fullmatch(name) else "No profile of that name"
+        raise ConfigError(f"{told}.", hint=meant(name, sorted(known)))
     return known[name]
 
 

@@ -154,15 +154,16 @@ class Session(Unshared, Outlook, Writes):
             ConfigError: None, or more than one, is given; or a secret, and a person has signed in.
             LoginRejectedError: The service refuses it; the session goes on with the old one.
         """
+        key, bearer = Secret.sealed(api_key, "API key"), Secret.sealed(token, "access token")
+        secret = Secret.sealed(client_secret, "client secret")
+        del api_key, token, client_secret  # the traceback of a refusal would show them
         former = self._login
-        if not (api_key or token or client_secret):
+        if not (key or bearer or secret):
             raise ConfigError("There is nothing to go on with.", hint="Give an api_key, a token or a client_secret.")
-        if client_secret and former.credentials.sign_in:  # with it the session would be the client's
+        if secret and former.credentials.sign_in:  # with it the session would be the client's
             raise ConfigError(f"A {former.credentials.method} has no secret of its own.", hint="Sign in again.")
-        client_id = former.credentials.client_id if client_secret else None
-        who = find_credentials(
-            self.profile, {}, api_key=api_key, token=token, client_id=client_id, client_secret=client_secret
-        )
+        client_id = former.credentials.client_id if secret else None
+        who = find_credentials(self.profile, {}, api_key=key, token=bearer, client_id=client_id, client_secret=secret)
         login, accepted = self._log_in(who), self._client.is_accepted
         self._open, self._client.is_accepted = login, None
         self._signing.sign_with(login.auth)

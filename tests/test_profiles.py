@@ -248,3 +248,26 @@ def test_client_auth_takes_the_registered_names_too():
     assert ours.client_auth == "body"
     with pytest.raises(im.ConfigError, match="client_auth"):
         im.Profile("lab", base_url="https://lab.example", client_auth="plain")
+
+
+@pytest.mark.parametrize(
+    "key", ["imk_wQsojQx3MEZ4SDfJNdjKfSLFQPK37vnV", "9f86d081884c7d659a2feaa0c55ad015", "a b=/+"]
+)
+def test_a_key_in_the_place_of_a_profile_is_not_repeated(key):
+    """`im.connect(key)` is a slip that anybody may make: the error says what there is, and not what was given."""
+    with pytest.raises(im.ConfigError, match="No profile of that name.*Known: iiniit, immune, sandbox") as caught:
+        im.connect(key)
+    assert key not in str(caught.value)
+    with pytest.raises(im.ConfigError, match="No profile 'lab-7'"):
+        im.connect("lab-7")
+
+
+@pytest.mark.parametrize("kind", ["api_key", "token", "client_secret"])
+@pytest.mark.parametrize("value", [b"bytes-x1y2z3", ["list-x1y2z3"], {"a": "x1y2z3"}])
+def test_a_credential_that_is_no_text_is_said(kind, value):
+    """A ConfigError with its type, and nothing of it."""
+    more = {"client_id": "me"} if kind == "client_secret" else {}
+    profile = im.Profile("lab", "http://127.0.0.1:9", token_url="http://127.0.0.1:9/t")
+    with pytest.raises(im.ConfigError, match=f"is {type(value).__name__}. Give it as text") as caught:
+        im.connect(profile, **{kind: value}, **more)
+    assert "x1y2z3" not in str(caught.value)

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from gauntlet.canaries import below, frame_values
 from servers.scripted import Answer, reply, scripted, token
 
 import immune_nb as im
@@ -498,3 +499,14 @@ def test_a_rotated_session_keeps_its_transport_and_clock():
     session.rotate(client_secret="new-secret")
     assert session.status().expires_in == 100
     session.close()
+
+
+@pytest.mark.parametrize(
+    "given", [{"api_key": "bad\nkey-x1y2z3w4"}, {"api_key": "a-x1y2z3w4", "token": "b-x1y2z3w4"}]
+)
+def test_a_refused_rotation_shows_nothing_of_the_new_credential(given):
+    """A malformed one, or two at once: no local of any frame has it."""
+    session = Session(im.IMMUNE, find_credentials(im.IMMUNE, {}, api_key="k"))
+    with pytest.raises(im.ConfigError) as caught:
+        session.rotate(**given)
+    assert "x1y2z3w4" not in frame_values(below(caught.value, __file__), __file__)

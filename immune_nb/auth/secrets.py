@@ -71,12 +71,16 @@ class Secret:
         return cls(value, name)
 
     @classmethod
-    def sealed(cls, value: str | Secret | None, name: str = "secret") -> Secret | None:
+    def sealed(cls, value: object, name: str = "secret") -> Secret | None:
         """`value` as a Secret whose faults show when it is used, not here, where a caller still holds the text."""
-        if not value or isinstance(value, Secret):
-            return value or None
+        if isinstance(value, Secret):
+            return value
+        if not value:
+            return None
         try:
-            return cls(value, name)
+            if isinstance(value, str):
+                return cls(value, name)
+            fault = ConfigError(f"The {name} is {type(value).__name__}.", hint="Give it as text.")
         except ConfigError as error:
             fault = error.with_traceback(None)
         sealed = cls(name, name)
