@@ -11,6 +11,7 @@ from pathlib import Path
 import keyring
 import pytest
 from gauntlet.canaries import frame_values, leaked
+from keyring.backends import null
 
 import immune_nb as im
 from immune_nb.auth import keep
@@ -118,7 +119,7 @@ def test_a_place_that_takes_nothing_is_a_config_error_that_shows_nothing(monkeyp
     ring.refuses = "set_password"
     with pytest.raises(im.ConfigError, match=r"the keyring \(rings\) failed \(KeyError\)") as locked:
         keep.remember(PROFILE, keep.Record(key=Secret(CANARY)))
-    keyring.set_keyring(keyring.backends.null.Keyring())
+    keyring.set_keyring(null.Keyring())
     monkeypatch.setenv("XDG_DATA_HOME", os.devnull)
     assert keep.recall(PROFILE) == "nothing is remembered"
     assert not keep.forget(PROFILE)
