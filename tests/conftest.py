@@ -40,7 +40,8 @@ REAL_PARTS = tuple(
             "folder",
         ),
         *("history", "hub", "iiniit", "kernel", "lab", "login_attacks", "login_faults", "magic", "oidc", "panel"),
-        *("papermill", "sandbox", "server_proxy", "servers", "signin_ui", "store", "styles", "writes"),
+        *("login_answers", "odd_servers", "papermill", "refusals", "sandbox", "server_proxy", "servers", "sharing"),
+        *("signin_ui", "store", "styles", "writes"),
     )
 )
 REAL_PARTS += tuple(path.stem for path in (Path(__file__).parent / "gauntlet").glob("test_*.py"))
