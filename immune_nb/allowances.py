@@ -82,16 +82,15 @@ def _instant(date: str) -> float | None:
 
 
 def _stated(headers: Mapping[str, str], name: str) -> str:
-    return next(filter(None, map(headers.get, NAMES[name])), "") or _in_one_field(headers.get("ratelimit")).get(
-        name, ""
-    )
+    said = next(filter(None, map(headers.get, NAMES[name])), "")
+    return _in_one_field(headers["ratelimit"]).get(name, "") if not said and "ratelimit" in headers else said
 
 
-def _in_one_field(text: str | None) -> Mapping[str, str]:
+def _in_one_field(text: str) -> Mapping[str, str]:
     """The numbers of the policy with the fewest calls left."""
     policies = [
         {SHORT.get(name, name): number for name, number in NUMBER.findall(part.lower())}
-        for part in POLICY.split(text or "")
+        for part in POLICY.split(text)
     ]
     return min((p for p in policies if "remaining" in p), key=lambda p: int(p["remaining"]), default={})
 

@@ -68,7 +68,7 @@ class Errand:
     def divided(self, plan: tuple[Window, Sequence[Window]], leaf: Leaf, listing: Listing) -> list[Errand]:
         """An errand for each part of the window, the first for what its page was of; none where one asks the same."""
         done, rest = plan
-        own = self.to(done, listing, owes=Kept.of(leaf, listing, done).part.rows)
+        own = self.to(done, listing, owes=int(done.keeps(leaf.instants).sum()))
         windows = [self.to(window, listing) for window in rest]
         if leaf.span:
             nearest = 0 if leaf.span.order > 0 else -1

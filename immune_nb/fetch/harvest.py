@@ -241,7 +241,7 @@ class Harvest:
         if not plan or not parts:
             is_over = turn.trail is None and turn.why == "end"
             return Kept.of(leaf, listing, errand.window), [errand.window] if is_over else [], []
-        if page.total is not None and leaf.is_of(listing.sensor) and not parts[0].is_fine:
+        if page.total is not None and not parts[0].is_fine and leaf.is_of(listing.sensor):
             return Kept.of(leaf, listing, plan[0]), [plan[0]], parts[1:]
         return Kept(leaf.part.between(0, 0)), [], parts
 
