@@ -143,7 +143,7 @@ def alone(name: str, seconds: float) -> Iterator[bool]:
             is_alone = True
         except TimeoutError:
             is_alone = False
-        except (ImportError, NotImplementedError, OSError):
+        except (NotImplementedError, OSError):  # as filelock has it where there are none
             is_alone = True
         yield is_alone
 
