@@ -67,7 +67,7 @@ BESIDE = {
     ("__main__", "notebook"),
 }  # on one floor, in this direction
 FENCES = {
-    "h11": {"auth"},
+    "httptools": {"auth"},
     "httpcore": {"auth"},
     "httpx": {"auth", "fetch", "sandbox"},
     "authlib": {"auth", "sandbox"},

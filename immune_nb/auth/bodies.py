@@ -55,7 +55,7 @@ def read_body(
         pieces = _inflated(_timely(response.iter_raw(), clock, seconds), WBITS[coding])
     else:
         plain = coding in ("", "identity")
-        pieces = _timely(response.iter_raw() if plain else response.iter_bytes(), clock, seconds)
+        pieces = _timely(response.stream if plain else response.iter_bytes(), clock, seconds)  # type: ignore[arg-type]
     whole, size = [], 0
     for piece in pieces:
         whole.append(piece)

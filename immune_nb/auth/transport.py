@@ -182,7 +182,9 @@ def _read(response: httpx.Response, until: float, most: int) -> httpx.Response:
     finally:
         response.close()
     kept = [(name, value) for name, value in response.headers.raw if name.lower() not in _ABOUT_THE_WIRE]
-    return httpx.Response(response.status_code, headers=kept, content=body)
+    whole = httpx.Response(response.status_code, headers=kept, stream=httpx.ByteStream(body))
+    whole.read()
+    return whole
 
 
 _ABOUT_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding", b"set-cookie"})

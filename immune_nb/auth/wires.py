@@ -1,4 +1,4 @@
-"""One connection to one origin: h11 speaks, httpcore's sockets carry. httpx itself stands on both.
+"""One connection to one origin: httpcore's sockets carry, llhttp reads the answers (`incoming`).
 
 Why not httpx's own transport: it keeps a pool, of which one connection would be used, makes objects of every step,
 and asks the network for 64 KiB at a time, each of which goes through all of the protocol's state.
@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
-import h11
 import httpcore
 import httpx
 
 from immune_nb.addresses import PORTS, Origin, origin
+from immune_nb.auth.incoming import Incoming
+from immune_nb.auth.sockets import quick
 
 __all__ = ["Wire", "origin_of"]
 
 # Bytes to ask the network for at once. A page of 1,000 readings is about 160 kB; TLS gives a record at most.
 PIECES = {"http": 2**18, "https": 2**14}
-LONGEST_HEAD = 100 * 1024  # bytes
-FAULTS = (
-    httpcore.NetworkError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    h11.ProtocolError,
-)
+FAULTS = (httpcore.NetworkError, httpcore.ProxyError, httpcore.TimeoutException, httpcore.ProtocolError)
+FIRST_LINE = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.1").fullmatch  # RFC 9112 3
+HEADER_LINE = re.compile(rb"[\w!#$%&'*+.^`|~-]+: [\t -~\x80-\xff]*", re.ASCII).fullmatch  # RFC 9110 5.1, 5.5
 
 
 class Wire(httpx.BaseTransport):
@@ -63,13 +61,13 @@ class Wire(httpx.BaseTransport):
         try:
             line = self._to(origin_of(url), request)
             line.ask(request)
-            head = line.head()
+            answer = line.head()
         except BaseException as error:
             self.close()
             if isinstance(error, FAULTS):
                 raise _as_httpx(error) from error
             raise
-        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Body(line))
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(line))
 
     def _to(self, origin: Origin, request: httpx.Request) -> _Line:
         """The connection, or a new one where the last leads elsewhere, broke, or was idle too long."""
@@ -98,7 +96,7 @@ class Wire(httpx.BaseTransport):
         self, stream: httpcore.NetworkStream, origin: Origin, request: httpx.Request
     ) -> httpcore.NetworkStream:
         if origin[0] != "https":
-            return stream
+            return quick(stream)
         return _told(request, "start_tls", stream.start_tls(self._verify, origin[1], _timeout(request, "connect")))
 
     def _tunnel(self, line: _Line, origin: Origin, request: httpx.Request) -> None:
@@ -109,7 +107,10 @@ class Wire(httpx.BaseTransport):
             known = base64.b64encode(f"{self._proxy.username}:{self._proxy.password}".encode()).decode()
             headers["Proxy-Authorization"] = f"Basic {known}"
         try:
-            line.ask(httpx.Request("CONNECT", "http://proxy", headers=headers, extensions=request.extensions), target)
+            line.ask(
+                httpx.Request("CONNECT", "http://proxy", headers=headers, extensions=request.extensions),
+                target.encode(),
+            )
             _expect_a_tunnel(line.head(), line.origin)
         except BaseException:
             line.close()
@@ -127,58 +128,49 @@ class _Line:
     def __init__(self, origin: Origin, stream: httpcore.NetworkStream) -> None:
         self.origin = origin
         self._stream = stream
-        self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
+        self._answer: Incoming | None = None
         self._since = time.monotonic()
         self._patience = self._until = math.inf
 
     def is_free(self, idle_seconds: float) -> bool:
         """Whether another request may go over it: the last is over, nothing more came, and not long has passed."""
-        if self._talk.our_state is not h11.IDLE or time.monotonic() - self._since > idle_seconds:
+        if self._answer is not None or time.monotonic() - self._since > idle_seconds:
             return False
-        return not self._talk.trailing_data[0] and not self._stream.get_extra_info("is_readable")
+        return not self._stream.get_extra_info("is_readable")
 
-    def ask(self, request: httpx.Request, target: bytes | str | None = None) -> None:
+    def ask(self, request: httpx.Request, target: bytes = b"") -> None:
         """Send a request; `target` where that is not its URL's path and query."""
+        self._answer = Incoming(request.method)
         self._patience = _timeout(request, "read") or math.inf
         self._until = request.extensions.get("until", math.inf)
-        seconds, say = _timeout(request, "write"), self._talk.send
-        target = target or request.url.raw_path
-        head = h11.Request(method=request.method, target=target, headers=request.headers.raw)
-        try:
-            self._stream.write(say(head) or b"", seconds)
-            for piece in request.stream:  # type: ignore[union-attr]
-                self._stream.write(say(h11.Data(piece)) or b"", seconds)
-            self._stream.write(say(h11.EndOfMessage()) or b"", seconds)
-        except httpcore.WriteError:
-            pass  # the server may have said no, and hung up, before it heard all: the answer tells
+        with suppress(httpcore.WriteError):  # the server may have said no before it heard all: the answer tells
+            self._stream.write(_written(request, target or request.url.raw_path), _timeout(request, "write"))
 
-    def head(self) -> h11.Response:
+    def head(self) -> Incoming:
         """The beginning of the answer."""
-        while not isinstance(event := self._next(), h11.Response):
-            pass  # 1xx: more to come
-        return event
+        answer = self._answer or Incoming("")
+        while not answer.is_headed:
+            self._listen(answer)
+        return answer
 
     def body(self) -> Iterator[bytes]:
         """What follows it."""
-        while isinstance(event := self._next(), h11.Data):
-            yield event.data
+        answer = self._answer or Incoming("")
+        yield from answer.taken()
+        while not answer.is_whole:
+            self._listen(answer)
+            yield from answer.taken()
 
-    def _next(self) -> object:
-        while (event := self._talk.next_event()) is h11.NEED_DATA:
-            seconds = min(self._patience, self._until - time.monotonic())
-            if seconds <= 0:
-                raise httpcore.ReadTimeout("The answer was not whole in time.")
-            data = self._stream.read(PIECES[self.origin[0]], None if seconds == math.inf else seconds)
-            if not data and self._talk.their_state is h11.SEND_RESPONSE:
-                raise httpcore.RemoteProtocolError("The server hung up without an answer.")
-            self._talk.receive_data(data)
-        return event
+    def _listen(self, answer: Incoming) -> None:
+        seconds = min(self._patience, self._until - time.monotonic())
+        if seconds <= 0:
+            raise httpcore.ReadTimeout("The answer was not whole in time.")
+        answer.feed(self._stream.read(PIECES[self.origin[0]], None if seconds == math.inf else seconds))
 
     def end(self) -> None:
         """Keep the connection where the answer came to its end, else close it."""
-        if self._talk.our_state is self._talk.their_state is h11.DONE:
-            self._talk.start_next_cycle()
-            self._since = time.monotonic()
+        if self._answer and self._answer.is_whole and not self._answer.is_last:
+            self._answer, self._since = None, time.monotonic()
         else:
             self.close()
 
@@ -208,16 +200,29 @@ def origin_of(url: httpx.URL | str) -> Origin:
     return origin(url.scheme, url.raw_host.decode("ascii"), url.port)
 
 
+def _written(request: httpx.Request, target: bytes) -> bytes:
+    """A request as it goes over a line (RFC 9112 3), its body with it.
+
+    Raises:
+        httpcore.LocalProtocolError: It would be read as something else. What, is not said: it may be a secret.
+    """
+    headers = [b"%s: %s" % header for header in request.headers.raw]
+    first = b"%s %s HTTP/1.1" % (request.method.encode(), target)
+    if "transfer-encoding" in request.headers or not FIRST_LINE(first) or not all(map(HEADER_LINE, headers)):
+        raise httpcore.LocalProtocolError("The request is no HTTP.")
+    return b"\r\n".join([first, *headers, b"", request.read()])
+
+
 def _named(origin: Origin) -> str:
     """Host and port, as a proxy and a person are told."""
     return f"[{origin[1]}]:{origin[2]}" if ":" in origin[1] else f"{origin[1]}:{origin[2]}"
 
 
-def _expect_a_tunnel(head: h11.Response, proxy: Origin) -> None:
+def _expect_a_tunnel(answer: Incoming, proxy: Origin) -> None:
     """Raise where the proxy says no: a `ProxyError` where it would say so again."""
-    if not 200 <= head.status_code < 300:  # noqa: PLR2004
-        fault = httpcore.ProxyError if head.status_code < 500 else httpcore.ConnectError  # noqa: PLR2004
-        raise fault(f"the proxy {_named(proxy)} says {head.status_code} {head.reason.decode('latin-1')}")
+    if not 200 <= answer.status < 300:  # noqa: PLR2004
+        fault = httpcore.ProxyError if answer.status < 500 else httpcore.ConnectError  # noqa: PLR2004
+        raise fault(f"the proxy {_named(proxy)} says {answer.status} {answer.reason.decode('latin-1')}")
 
 
 def _told(request: httpx.Request, step: str, stream: httpcore.NetworkStream) -> httpcore.NetworkStream:

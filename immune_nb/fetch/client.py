@@ -237,7 +237,7 @@ class Client:
             if self._is_proven and error.transient and not error.reached and error.hint in UNANSWERED:
                 error.hint = STILL_THERE
             raise
-        headers = dict(response.headers)
+        headers = dict(response.headers.items())
         self.meter.answered(headers, response.status_code, len(response.content), self._clock())
         self._gate.heed(headers, response.status_code)
         return response, headers

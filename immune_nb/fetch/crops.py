@@ -91,22 +91,19 @@ class Listing:
         hints = self.hints
         return {"schema": self.schema, "at": hints.records, "must": hints.is_said_now, "named": self.name}
 
-    def trail(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Trail:
+    def trail(
+        self, window: Window, *, fractions: bool = True, sized: bool = True, is_doubted: bool | None = None
+    ) -> Trail:
         """The way through a window, from its first page."""
-        step = self.first(window, fractions=fractions, sized=sized)
-        return Trail(
-            step,
-            self.hints.paging,
-            size=self._size if sized else 0,
-            is_documented=bool(self._size),
-            is_doubted=bool(self._size),
-        )
+        step, size = self.first(window, fractions=fractions, sized=sized), self._size
+        is_doubted = size > 0 if is_doubted is None else is_doubted
+        return Trail(step, self.hints.paging, size if sized else 0, is_documented=size > 0, is_doubted=is_doubted)
 
     def first(self, window: Window, *, fractions: bool = True, sized: bool = True) -> Step:
         """The step to the first page of a window."""
         bounds = asked(window, fractions=fractions) if self.timed else {}
-        size = {"limit": str(self._size)} if self._size and sized else {}
-        return Step(self.path, {**self.params, **bounds, **size})
+        size = self._size if sized else 0
+        return Step(self.path, {**self.params, **bounds, **({"limit": str(size)} if size else {})})
 
     @property
     def _size(self) -> int:
@@ -162,7 +159,7 @@ class Crop:
         if masks is None:
             self.stop(f"rows of other sensors, and none of {quoted(listing.sensor, 60)!r}")
             masks = [np.ones(part.rows, dtype=bool) for part in self.parts.values()]
-        for (place, part), mask in zip([*self.parts.items()], masks, strict=True):
+        for (place, part), mask in zip([*self.parts.items()] if masks else [], masks, strict=True):
             if mask.any():
                 self.outside += int(mask.sum())
                 self.parts[place] = part.take(~mask)
@@ -199,7 +196,7 @@ class Crop:
         if page.sheet.rows or not self.detected:
             self.detected["records"] = about.where
             self.detected["sure"] = self.detected.get("sure", True) and about.sure
-            if page.sheet.rows and (naive := without_zone(page.sheet.record(0))):
+            if self.pages == 0 and page.sheet.rows and (naive := without_zone(page.sheet.record(0))):
                 self.detected["taken_for_utc"] = [quoted(name, 60) for name in naive]
         if about.left:
             self.detected["left"] = list(about.left)

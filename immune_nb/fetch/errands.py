@@ -56,9 +56,8 @@ class Errand:
 
     def to(self, window: Window, listing: Listing, *, owes: int = 0) -> Errand:
         """The first page of another window."""
-        trail = listing.trail(window, fractions=self.fractions, sized=self.sized)
-        trail = replace(trail, is_doubted=self.trail.is_doubted)
-        return replace(self, window=window, trail=trail, owes=owes, seen_at=None)
+        how = {"fractions": self.fractions, "sized": self.sized, "is_doubted": self.trail.is_doubted}
+        return replace(self, window=window, trail=listing.trail(window, **how), owes=owes, seen_at=None)
 
     def wider(self, listing: Listing) -> Errand:
         """All of the list from its first page, with more time at either end than any offset of a clock."""

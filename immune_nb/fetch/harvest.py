@@ -24,7 +24,7 @@ from immune_nb.fetch.pages import Page, again, fetch
 from immune_nb.fetch.paging import Turn, onward
 from immune_nb.fetch.piles import Pile
 from immune_nb.fetch.retreat import Retreat
-from immune_nb.fetch.width import Width
+from immune_nb.fetch.width import Load, Width
 from immune_nb.fetch.windows import Window, cut
 from immune_nb.frames.decode import Part
 from immune_nb.frames.folder import ROWS, Folder
@@ -64,7 +64,7 @@ class Harvest:
         self._client = client
         self._listings = listings
         self._progress = progress
-        self._width = Width()
+        self._width, self._load = Width(), Load()
         self._folder = folder
         self._halt = Halt()
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class Harvest:
             return more if self._unread.is_done() else [READ, *more]
         if self._retreat.is_late(errand):
             return ()
-        began, used, own = time.perf_counter(), time.process_time(), time.thread_time()
+        began, own = time.perf_counter(), time.thread_time()
         refusals = self._client.refusals
         try:
             expected = errand.place(self.crops[errand.of], self._listings[errand.of])
@@ -125,8 +125,8 @@ class Harvest:
         except ImmuneError as error:
             return self._failed(errand, error)
         seconds = time.perf_counter() - began
-        load, own = (time.process_time() - used) / seconds, (time.thread_time() - own) / seconds
-        self._width.note(seconds, refused=self._client.refusals > refusals, load=load, own=own)
+        own = (time.thread_time() - own) / seconds
+        self._width.note(seconds, refused=self._client.refusals > refusals, load=self._load.now, own=own)
         if isinstance(page.sheet, Unread):
             return [READ] if self._unread.add((errand, page)) else ()
         return self._gather(errand, page)

@@ -37,6 +37,7 @@ ATTEMPTS_WHEN_LIMITED = 20  # when the service says that it is too much now
 BUDGET_SECONDS = 120.0  # for all attempts and the waits between them
 GRACE_SECONDS = BUDGET_SECONDS / 10  # for the last attempt at least
 BREATH = 1.0  # seconds of a first pause after a 429 that names none
+PLENTY = 1000  # calls left, of which no query can have so many under way that they would matter
 LOOK = 0.05  # seconds between looks at what other threads did
 
 
@@ -130,15 +131,15 @@ class Gate:
     def heed(self, headers: Mapping[str, str], status: int) -> None:
         """Take in what an answer says of the service's limits."""
         now, left = self._clock(), calls_left(headers)
-        pause = pause_asked(headers, now)
+        pause = pause_asked(headers, now) if left == 0 or status in (429, 503) else None
         with self._lock:
             self._scouting = status == 429  # noqa: PLR2004
             self._refusals = self._refusals + 1 if status == 429 else 0  # noqa: PLR2004
             if left is not None:
-                self._count(left, now, reset_in(headers, now))
+                self._count(left, now, reset_in(headers, now) if left < PLENTY else None)
         if status == 429 and pause is None:  # noqa: PLR2004
             pause = random.uniform(0.5, 1) * BREATH * 2 ** min(self._refusals, 5)  # noqa: S311 - no secret
-        if pause and (left == 0 or status in (429, 503)):
+        if pause:
             self.hold(pause)
 
     def _count(self, left: int, now: float, reset_in: float | None) -> None:

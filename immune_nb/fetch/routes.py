@@ -14,6 +14,7 @@ from immune_nb.errors import QueryError, quoted
 __all__ = ["HEADERS", "Params", "origin_of", "outline", "url_of"]
 
 Params = Mapping[str, str | Sequence[str]]
+IS_WHOLE = re.compile(r"[a-z][a-z\d+.-]*://|//", re.IGNORECASE).match
 HEADERS = {
     "Accept": "application/json, application/vnd.api+json",  # who speaks JSON:API only refuses the first alone
     "Accept-Encoding": "gzip, deflate",
@@ -44,13 +45,13 @@ def url_of(base: httpx.URL, path: str, params: Params | None, private_param: str
 
 
 def _url_of(base: httpx.URL, path: str, params: Params | None, private_param: str) -> httpx.URL:
-    if re.match(r"[a-z][a-z\d+.-]*://|//", path, re.IGNORECASE):
+    if IS_WHOLE(path):
         url = base.join(path)
         if origin_of(url) != origin_of(base):
             raise QueryError(f"{quoted(url.host)} is not this API's host.", hint="Give a path, such as /sensors.")
     else:
         bare, _, query = path.partition("?")
-        where, given = f"{base}/{bare.lstrip('/')}", parse_qsl(query, keep_blank_values=True)
+        where, given = f"{base}/{bare.lstrip('/')}", query and parse_qsl(query, keep_blank_values=True)
         if not given and private_param not in (params or {}):
             return httpx.URL(f"{where}?{urlencode(params, doseq=True)}" if params else where)
         url = httpx.URL(where, params=given or None)

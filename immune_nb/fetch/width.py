@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-__all__ = ["Width"]
+import time
+
+__all__ = ["Load", "Width"]
 
 BUSY = 1.0  # of a CPU: a process that uses more is waited for, as its threads take turns at the interpreter
 LEVELLED = 8  # answers over which that is levelled: a single one may meet any moment
 WAITING = 0.15  # of a CPU: a thread that uses less leaves time for others, however busy the process
+LOOK = 0.005  # seconds between looks at what the process uses: they take longer the more threads it has
 START, MOST = 8.0, 32.0
 LEAST_USEFUL = 2.0  # one is read while another is fetched
+
+
+class Load:
+    """Seconds of CPU that this process uses per second."""
+
+    def __init__(self) -> None:
+        self._last = BUSY
+        self._since = time.perf_counter(), time.process_time()
+
+    @property
+    def now(self) -> float:
+        """Of late."""
+        now, (then, used) = time.perf_counter(), self._since
+        if now - then > LOOK:
+            self._since = now, (uses := time.process_time())
+            self._last = (uses - used) / (now - then)
+        return self._last
 
 
 class Width:
@@ -36,8 +56,8 @@ class Width:
         Args:
             seconds: How long it took.
             refused: Whether the service refused or failed on the way.
-            load: Seconds of CPU that this process used meanwhile, per second.
-            own: The same of the asking thread alone.
+            load: The process's `Load` at its end.
+            own: Seconds of CPU that the asking thread used meanwhile, per second.
         """
         self._quickest = min(self._quickest, seconds)
         is_quick, is_slow = seconds < 1.5 * self._quickest, seconds > 3 * self._quickest

@@ -145,11 +145,15 @@ def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
         if order is None and name in keys:
             columns[name] = keys.pop(name)
             continue
-        whole = [part.columns.pop(path, pa.nulls(part.rows)) for part in parts]
+        whole = [_nulls(part) if (chunk := part.columns.pop(path, None)) is None else chunk for part in parts]
         column = known.get(path[0]) if len(path) == 1 else None
         columns[name] = _column(whole, column, order) if column else _found(whole, path[-1], order, is_text=is_text)
     index = pd.RangeIndex(sum(part.rows for part in parts))
     return Whole(pd.DataFrame(columns, index=index, copy=False), coerced, order)
+
+
+def _nulls(part: Part) -> pa.Array:
+    return pa.nulls(part.rows)
 
 
 def _names(paths: Iterable[Path]) -> dict[Path, str]:
@@ -265,7 +269,8 @@ def _sortable(key: Any) -> Any:
 
 
 def _key(parts: Sequence[Part], column: Column) -> Any:
-    return _column([part.columns.get((column.name,), pa.nulls(part.rows)) for part in parts], column, None)
+    found = [(part, part.columns.get((column.name,))) for part in parts]
+    return _column([_nulls(part) if chunk is None else chunk for part, chunk in found], column, None)
 
 
 def _is_rising(first: Any, *others: Any) -> bool:

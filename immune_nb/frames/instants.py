@@ -75,14 +75,18 @@ class Span:
     @classmethod
     def of(cls, instants: Any) -> Span | None:
         """Of an array of instants; None when there is none, or one is missing."""
-        if not len(instants) or (least := int(instants.min())) == MISSING:
+        rows = len(instants)
+        if not rows or (first := int(instants[0])) == MISSING or (last := int(instants[-1])) == MISSING:
             return None
-        steps, first, last = np.diff(instants), int(instants[0]), int(instants[-1])
-        is_even = bool((steps == steps[:1]).all())
-        if (steps >= 0).all():
-            return cls(len(instants), last, first, last, int(first < last), is_even)
-        falls = bool((steps <= 0).all())
-        return cls(len(instants), last, least, first if falls else int(instants.max()), -falls, is_even)
+        steps = np.diff(instants)  # a missing one between others is before and after them: it rises and falls
+        smallest, largest = (int(steps.min()), int(steps.max())) if rows > 1 else (0, 0)
+        is_even = smallest == largest
+        if smallest >= 0:
+            return cls(rows, last, first, last, int(first < last), is_even)
+        if largest <= 0:
+            return cls(rows, last, last, first, -1, is_even)
+        least = int(instants.min())
+        return None if least == MISSING else cls(rows, last, least, int(instants.max()), 0, is_even)
 
 
 def to_api(instant: pd.Timestamp) -> str:

@@ -24,7 +24,7 @@ __all__ = ["SandboxProcess"]
 
 PASSWORD = "sandbox"  # noqa: S105 - no secret: whoever signs in must know it, and there is nothing behind it
 COMMAND = (sys.executable, "-m", "immune_nb.sandbox", "--port", "0", "--until-eof", "--password", PASSWORD)
-NEEDS = ("starlette", "uvicorn", "httptools", "python_multipart")
+NEEDS = ("starlette", "uvicorn", "python_multipart")
 PATIENCE = 30.0  # seconds until its first line; it is there in one or two
 
 
