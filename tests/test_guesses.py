@@ -146,6 +146,30 @@ def test_pages_of_another_size_are_not_those_that_follow():
     assert (crop.records, crop.counts_agree) == (ROWS[:100], False)
 
 
+def skipping(given, rows):
+    begin = int(given.get("skip", 0))
+    return {"data": rows[begin : begin + 100], "total": len(rows) - (begin if "rest" in given else 0)}
+
+
+@pytest.mark.parametrize(
+    ("page", "path", "rows", "agree"),
+    [
+        (of_two_sizes, "/list?offset=50", 100, False),
+        (of_two_sizes, "/list?offset=50&limit=100", 200, True),
+        (skipping, "/list?skip=50", 200, True),
+        (skipping, "/list?skip=50&rest=1", 200, True),
+        (skipping, "/list?skip=500", 0, True),
+        (lambda given, rows: skipping(given, rows) | {"total": 249}, "/list?skip=50", 200, False),
+        (lambda given, rows: skipping(given, rows) | {"total": 249}, "/list?page=2", 100, True),
+    ],
+)
+def test_a_question_that_passes_over_rows_is_held_to_the_count_too(page, path, rows, agree):
+    """What it passes over is missing or counted apart, and nothing else; of a page by number nobody can tell."""
+    known = ("page", "offset", "limit") if page is of_two_sizes else ("skip", "rest", "page")
+    crop = harvest(Service(page, *known, unknown="ignore"), path)
+    assert (len(crop.records), crop.counts_agree) == (rows, agree)
+
+
 def test_a_page_number_that_goes_back_as_it_is_called_is_found():
     """Litestar: `current_page` in the answer and in the question."""
 

@@ -10,7 +10,7 @@ from immune_nb.errors import QueryError, UnreachableError
 from immune_nb.fetch.client import Reply
 from immune_nb.fetch.crops import Listing
 from immune_nb.fetch.harvest import Harvest
-from immune_nb.fetch.reconcile import joined
+from immune_nb.fetch.reconcile import agrees, joined
 from immune_nb.frames.schemas import ANY
 
 ROWS = [{"id": f"r{n}", "value": n} for n in range(250)]
@@ -47,10 +47,7 @@ class Crop:
         self.records = [row["value"] if list(row) == ["value"] else row for row in rows]
         self.duplicates, self.totals = twice[0], crop.totals
         self.stopped_by, self.error = crop.stopped_by, crop.error
-
-    @property
-    def counts_agree(self):
-        return not self.totals or min(self.totals) <= len(self.records) <= max(self.totals)
+        self.counts_agree = agrees(crop, self.duplicates)
 
 
 def harvest(ask, path, params, limit=None, page_size=None):

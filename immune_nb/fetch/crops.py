@@ -11,7 +11,8 @@ import numpy as np
 from immune_nb.errors import ImmuneError, quoted
 from immune_nb.fetch.client import Params
 from immune_nb.fetch.pages import Page, Step
-from immune_nb.fetch.paging import Trail, Turn
+from immune_nb.fetch.paging import Turn
+from immune_nb.fetch.trails import Trail
 from immune_nb.fetch.windows import EVER, Window, asked, is_outside
 from immune_nb.frames.decode import Part, instants_of, part_of
 from immune_nb.frames.instants import Span
@@ -42,7 +43,7 @@ class Tally(NamedTuple):
     @classmethod
     def of(cls, crops: Sequence[Crop]) -> Tally:
         """Of several lists; the total is known where it is of each."""
-        totals = [crop.totals[0] for crop in crops if crop.totals]
+        totals = [max(0, crop.totals[0] - crop.skips) for crop in crops if crop.totals]
         total = sum(totals) if len(totals) == len(crops) else None
         return cls(sum(crop.rows for crop in crops), sum(crop.pages for crop in crops), total)
 
@@ -119,6 +120,7 @@ class Crop:
         parts: Its rows; the keys sort them into the order of time, or of the service.
         pages: Answers received.
         totals: Every total the service stated for the whole list.
+        skips: How many records of those the question itself passes over.
         outside: Rows that came and lie outside the range of time asked for.
         overlap: Rows that came twice, at the edges of windows, and were kept once.
         stopped_by: ``end`` when the service has no more, ``limit`` when the caller wants no more, else what broke
@@ -135,6 +137,7 @@ class Crop:
     parts: dict[Place, Part] = field(default_factory=dict)
     pages: int = 0
     totals: list[int] = field(default_factory=list)
+    skips: int = 0
     outside: int = 0
     overlap: int = 0
     stopped_by: str = "end"
@@ -178,17 +181,18 @@ class Crop:
         """The parts, in order."""
         return [part for _, part in sorted(self.parts.items(), key=lambda item: item[0])]
 
-    def add(self, window: Window, page: Page, kept: Kept, *, counts: bool, turn: Turn) -> None:
-        """Take in a page; `counts` when its total is the whole list's."""
+    def add(self, window: Window, page: Page, kept: Kept, *, skips: int | None, turn: Turn) -> None:
+        """Take in a page; `skips` is how many records stand before the list; None: its total is not the list's."""
         self._note(page, turn)
         self.pages += 1
         kept.part.instants = None  # they would keep memory that `assemble` gives back
         self.parts[float("-inf") if window.start is None else float(window.start), self.pages] = kept.part
         self.outside += kept.outside
         self.overlap += kept.overlap
-        if counts and page.total is not None and (page.sheet.rows or not self.totals):  # an empty one counts nothing
+        if skips is not None and page.total is not None and (page.sheet.rows or not self.totals):  # else of nothing
             is_own = page.total == page.sheet.rows and (self.pages > 1 or turn.trail is not None)
             self.totals += [] if is_own else [page.total]  # that of a page is none of the list
+            self.skips = skips
 
     def _note(self, page: Page, turn: Turn) -> None:
         about, way = page.sheet.about, turn.way

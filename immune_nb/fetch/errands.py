@@ -9,7 +9,8 @@ from typing import Any
 
 from immune_nb.fetch.crops import Crop, Kept, Leaf, Listing
 from immune_nb.fetch.pages import Page, Step
-from immune_nb.fetch.paging import Trail, Turn
+from immune_nb.fetch.paging import Turn
+from immune_nb.fetch.trails import Trail
 from immune_nb.fetch.windows import EVER, Window
 
 __all__ = ["READ", "Errand"]

@@ -196,8 +196,8 @@ class Harvest:
             crop = self.crops[errand.of]
             if windows and not crop.windows:
                 self._retreat.remember(errand, turn, page, Kept.of(leaf, listing, errand.window))
-            counts = errand.window == listing.within and errand.trail.counts_all
-            crop.add(errand.window, page, kept, counts=counts, turn=turn)
+            skips = errand.trail.skips if errand.window == listing.within else None
+            crop.add(errand.window, page, kept, skips=skips, turn=turn)
             more = windows or self._further(errand, turn, kept.part.rows)
             crop.windows += len(windows)
             crop.awaited += len(more) - 1

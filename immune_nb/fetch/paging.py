@@ -8,123 +8,21 @@ reason, where no way is left, where a page or a step comes again, and where empt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from immune_nb.errors import quoted
 from immune_nb.fetch.links import StrayLinkError
-from immune_nb.fetch.pages import Page, Step
-from immune_nb.fetch.stand import Option, Stand, Way, goes_on, goes_on_by_size
-from immune_nb.fetch.ways import BY_ID, COUNTED, LINKS, ZERO_BASED, options
-from immune_nb.frames.names import CUTS, OFFSETS, PAGE_NUMBERS, POSITIONS, SHARES, plain
-from immune_nb.hints import Paging
+from immune_nb.fetch.pages import Page
+from immune_nb.fetch.stand import Stand, goes_on, goes_on_by_size
+from immune_nb.fetch.trails import Option, Trail, Way
+from immune_nb.fetch.ways import BY_ID, COUNTED, LINKS, options
+from immune_nb.frames.names import CUTS, OFFSETS, PAGE_NUMBERS, plain
 
-__all__ = ["Trail", "Turn", "onward"]
+__all__ = ["Turn", "onward"]
 
 NOT_UNDERSTOOD = "more pages, in a way not understood"
 PATIENCE = 3  # empty or repeated pages in a row that lead on, before it is enough
-
-
-@dataclass(frozen=True)
-class Trail:
-    """How far a list was followed.
-
-    Args:
-        start: The step it began with.
-        size: Records it asks for per page; 0 where that is left to the service.
-        is_documented: Whether it is a list that the documentation names, with its cursor.
-        is_doubted: Whether a page that says nothing of more may have been cut short.
-        stated: How it pages, as a person says.
-        rows: Records so far.
-        pages: Pages so far.
-        way: How it was found to page.
-        asked: How the page under way was asked for; None for the first.
-        doubt: Other ways to ask for it.
-        promise: Why the list is not over, if none of them is right; ``end`` if it may be.
-        seen: Steps and pages so far, by what tells them apart.
-        head: The ``id`` of the very first record.
-        idle: Pages in a row that brought nothing.
-        longest: Records of the first page.
-        is_zero_based: Whether pages are numbered from zero.
-        is_hopeful: Whether the page under way may not exist: it is asked for because the last one was full.
-        is_promised: Whether the last page said in so many words that there is another.
-    """
-
-    start: Step
-    stated: Paging | None = None
-    size: int = 0
-    is_documented: bool = False
-    is_doubted: bool = False
-    rows: int = 0
-    pages: int = 0
-    way: Way | None = None
-    asked: Option | None = None
-    doubt: tuple[Option, ...] = ()
-    promise: str = "end"
-    seen: frozenset[str] = frozenset()
-    head: str | int | None = None
-    idle: int = 0
-    longest: int = 0
-    is_zero_based: bool = False
-    is_hopeful: bool = False
-    is_promised: bool = False
-
-    @property
-    def step(self) -> Step:
-        """The page under way."""
-        return self.asked.step if self.asked else self.start
-
-    @property
-    def guess(self) -> Option | None:
-        """How the page under way was asked for, where nothing has shown yet that it is right."""
-        return self.asked if self.way is None else None
-
-    @property
-    def counts_all(self) -> bool:
-        """Whether a stated total counts what the question asks for: not where it asks for a part of a list."""
-        if self.stated and self.stated.kind == "none":
-            return False  # one answer is all that is wanted
-        return not any(plain(name) in POSITIONS | SHARES for name, _ in self.start.pairs)
-
-    def otherwise(self) -> Trail | None:
-        """The same page, asked for in the next way; None when no way is left."""
-        if not self.doubt:
-            return None
-        return replace(self, asked=self.doubt[0], doubt=self.doubt[1:], seen=self.seen | {self.step.name})
-
-    def stand(self, page: Page) -> Stand:
-        """Where one stands with a page that was taken in."""
-        return Stand(
-            page,
-            self.start,
-            self.rows,
-            self.pages,
-            self.way,
-            self.stated,
-            self.is_zero_based,
-            self.longest,
-            self.size,
-            self.is_documented,
-            self.is_doubted,
-        )
-
-    def past(self, page: Page, *, again: bool) -> Trail:
-        """With a page taken in, or one that had come before."""
-        number, rows = page.signs.first(PAGE_NUMBERS, lambda value: type(value) is int), page.sheet.rows
-        trail = replace(
-            self,
-            rows=self.rows + (0 if again else rows),
-            pages=self.pages + 1,
-            way=self.asked.way if self.asked else None,
-            doubt=(),
-            seen=self.seen | {self.step.name},
-            idle=self.idle + 1 if again or not rows else 0,
-        )
-        if self.pages:
-            return trail
-        by_name = number is not None and number.value and not self.counts_all and plain(number.name) in ZERO_BASED
-        zero = bool(number is not None and number.value == 0) or bool(by_name)
-        return replace(trail, longest=rows, is_zero_based=zero, head=page.sheet.key(0))
 
 
 class Turn(NamedTuple):
@@ -159,14 +57,14 @@ def onward(page: Page, trail: Trail) -> Turn:
         other = trail.otherwise()
         return Turn(other, "end" if other else trail.promise, is_new=False)
     here = trail.past(page, again=again)
-    stand = here.stand(page)
+    stand = Stand(page, here)
     try:
         found = options(stand)
     except StrayLinkError as stray:
         return Turn(None, str(stray), not again, here.way, page.signs.fault)
     new = tuple(option for option in found if option.step.name not in here.seen)
     promise = _promise(stand, found)
-    is_met = page.total is not None and here.counts_all and here.rows >= page.total
+    is_met = page.total is not None and here.skips is not None and here.skips + here.rows >= page.total
     is_behind = (again and trail.is_hopeful) or (not page.sheet.rows and (promise == "end" or is_met))
     if not new or here.idle >= PATIENCE or (is_behind and (is_met or new[0].way.kind in COUNTED)):
         why = "end" if is_behind else _why_over(page, found, new, promise, again=again)
@@ -226,7 +124,7 @@ def _promise(stand: Stand, found: Sequence[Option]) -> str:
         return f"the service says {quoted(more.name, 40)}"
     if more:
         promised = more.value
-    elif stand.way and stand.way.kind in LINKS:
+    elif stand.trail.way and stand.trail.way.kind in LINKS:
         promised = found
     else:
         promised = signs.token or (stand.page.total is None and goes_on(stand))

@@ -65,8 +65,14 @@ def why_broken(crops: Sequence[Crop], listings: Sequence[Listing], twice: Sequen
 
 
 def agrees(crop: Crop, twice: int = 0) -> bool:
-    """Whether as many records came as the service stated, at one time or another while they came."""
-    return not crop.totals or min(crop.totals) <= crop.rows + crop.outside - twice <= max(crop.totals)
+    """Whether as many records came as the service stated, at one time or another while they came.
+
+    Where the question passes over some, the service may count them or not.
+    """
+    came = crop.rows + crop.outside - twice
+    return not crop.totals or any(
+        max(0, min(crop.totals) - skips) <= came <= max(0, max(crop.totals) - skips) for skips in {0, crop.skips}
+    )
 
 
 def _miscount(crop: Crop, listing: Listing, twice: int, client: Client) -> str:
@@ -79,7 +85,8 @@ def _miscount(crop: Crop, listing: Listing, twice: int, client: Client) -> str:
             return ""
     if counts_everything(client, listing.path, params, crop.totals[-1]):
         return ""
-    return f"{crop.rows + crop.outside - twice:,} rows came and the service counts {crop.totals[-1]:,}"
+    skipped = f", {crop.skips:,} of them before the first that was asked for" if crop.skips else ""
+    return f"{crop.rows + crop.outside - twice:,} rows came and the service counts {crop.totals[-1]:,}{skipped}"
 
 
 def total(crops: Sequence[Crop]) -> int | None:

@@ -39,7 +39,7 @@ class Retreat:
         """Note how to go on if windows fail: every page so far as it came, and the step to the next."""
         crop = self._crops[errand.of]
         plain = replace(crop, parts=dict(crop.parts), totals=list(crop.totals), done=list(crop.done))
-        plain.add(errand.window, page, kept, counts=True, turn=turn)
+        plain.add(errand.window, page, kept, skips=0, turn=turn)
         assert turn.trail is not None  # noqa: S101 - windows are cut of what goes on
         self._before[errand.of] = plain, replace(errand.onward(turn.trail), plainly=True)
 

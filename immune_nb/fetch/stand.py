@@ -8,44 +8,10 @@ from functools import cached_property
 from urllib.parse import parse_qsl, urlencode
 
 from immune_nb.fetch.pages import Page, Step
+from immune_nb.fetch.trails import Trail
 from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, PAGE_PARAMS, PAGE_SIZES, POSITIONS, plain
-from immune_nb.hints import Paging
 
-__all__ = ["Option", "Stand", "Way", "goes_on", "goes_on_by_size"]
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a list pages.
-
-    Args:
-        kind: In words.
-        param: The query parameter that asks for a page.
-        base: What is added to the number of pages, or of rows, to ask for the next.
-        is_sure: Whether the answer says so, and nothing is guessed but the name of `param`.
-        is_sized: Whether larger pages may be asked for; not where the service refused them.
-    """
-
-    kind: str
-    param: str = ""
-    base: int = 0
-    is_sure: bool = True
-    is_sized: bool = True
-
-
-@dataclass(frozen=True)
-class Option:
-    """One way to ask for the next page.
-
-    Args:
-        way: How.
-        step: What to ask.
-        expects: The number that the answer should state, where it states one.
-    """
-
-    way: Way
-    step: Step
-    expects: int | None = None
+__all__ = ["Stand", "goes_on", "goes_on_by_size"]
 
 
 @dataclass(frozen=True)
@@ -54,34 +20,16 @@ class Stand:
 
     Args:
         page: The page that came.
-        start: The step the list began with, whose parameters hold for every page.
-        rows: Records so far.
-        pages: Pages so far.
-        way: How the list was found to page.
-        stated: How it pages, as a person says.
-        is_zero_based: Whether pages are numbered from zero.
-        longest: Records of the first page.
-        size: Records that were asked for per page; 0 when that was left to the service.
-        is_documented: Whether it is a list that the documentation names, with its cursor.
-        is_doubted: Whether a page that says nothing of more may have been cut short.
+        trail: How far the list was followed, with it.
     """
 
     page: Page
-    start: Step
-    rows: int
-    pages: int
-    way: Way | None = None
-    stated: Paging | None = None
-    is_zero_based: bool = False
-    longest: int = 0
-    size: int = 0
-    is_documented: bool = False
-    is_doubted: bool = False
+    trail: Trail
 
     @cached_property
     def given(self) -> dict[str, str]:
         """The parameters of the question itself."""
-        return dict(self.start.pairs)
+        return dict(self.trail.start.pairs)
 
     @property
     def has_position(self) -> bool:
@@ -90,8 +38,8 @@ class Stand:
 
     def asking(self, param: str, value: object) -> Step:
         """The step with a parameter that says which page, in place of all others that do."""
-        params = {n: v for n, v in self.start.params.items() if plain(n) not in POSITIONS or n == param}
-        path, has_query, query = self.start.path.partition("?")
+        params = {n: v for n, v in self.trail.start.params.items() if plain(n) not in POSITIONS or n == param}
+        path, has_query, query = self.trail.start.path.partition("?")
         inline = [(n, v) for n, v in parse_qsl(query, keep_blank_values=True) if plain(n) not in POSITIONS]
         path += f"?{urlencode(inline)}" if has_query and inline else ""
         return Step(path, {**params, param: str(value)})
@@ -99,14 +47,14 @@ class Stand:
     @property
     def is_full(self) -> bool:
         """Whether the page has as many records as were asked for, so that there may be more."""
-        return bool(self.size) and self.page.sheet.rows == self.size
+        return bool(self.trail.size) and self.page.sheet.rows == self.trail.size
 
     @property
     def own_page(self) -> tuple[str, int] | None:
         """The parameter by which the question itself asks for a page, and the number of the page that came."""
         for name, value in self.given.items():
             if plain(name) in PAGE_PARAMS and value.isdecimal():
-                return name, int(value) + self.pages - 1
+                return name, int(value) + self.trail.pages - 1
         return None
 
     def first_of(self, names: Iterable[str]) -> list[str]:
@@ -117,7 +65,7 @@ class Stand:
 
 def goes_on(stand: Stand) -> bool | None:
     """Whether there is more, as the page's counts and flags say; None when they say nothing."""
-    page, signs = stand.page, stand.page.signs
+    page, signs, trail = stand.page, stand.page.signs, stand.trail
     if more := signs.more:
         return bool(more.value)
     if signs.is_over:
@@ -126,13 +74,13 @@ def goes_on(stand: Stand) -> bool | None:
     if number is None and stand.own_page:
         number = stand.own_page[1]
     if count is not None and (number is not None or not stand.has_position):
-        return (stand.pages if number is None else number + stand.is_zero_based) < count
+        return (trail.pages if number is None else number + trail.is_zero_based) < count
     if (least := signs.least) is not None or stand.is_full:
-        return stand.is_full or _offset_of(stand) + stand.rows < (least or 0)
+        return stand.is_full or _offset_of(stand) + trail.rows < (least or 0)
     size = signs.number(PAGE_SIZES)
     if size and (number is not None or signs.number(OFFSETS) is not None):
         return page.sheet.rows >= size
-    return bool(page.sheet.rows) if stand.is_documented and stand.way else None  # it has gone on without a word
+    return bool(page.sheet.rows) if trail.is_documented and trail.way else None  # it has gone on without a word
 
 
 def goes_on_by_size(stand: Stand) -> bool:

@@ -14,11 +14,12 @@ from itertools import chain
 from immune_nb.errors import quoted
 from immune_nb.fetch.links import address, header_links, missing_from, next_in_body, next_parameters
 from immune_nb.fetch.pages import PAGE_SIZE, Page, Step
-from immune_nb.fetch.stand import Option, Stand, Way, goes_on
+from immune_nb.fetch.stand import Stand, goes_on
+from immune_nb.fetch.trails import Option, Way
 from immune_nb.frames.names import OFFSETS, PAGE_COUNTS, PAGE_NUMBERS, POSITIONS, TOKENS, plain
 from immune_nb.hints import Paging
 
-__all__ = ["BY_ID", "COUNTED", "LINKS", "ZERO_BASED", "options"]
+__all__ = ["BY_ID", "COUNTED", "LINKS", "options"]
 
 PAGE_PARAMS = (
     "page",
@@ -35,7 +36,6 @@ OFFSET_PARAMS = ("offset", "skip", "$skip", "start", "from", "startIndex", "star
 BY_ID = "id of the last record"
 ID_PARAMS = ("starting_after", "after", "since_id")
 STATED_ONLY = frozenset({"currentpage", "number"})  # which are seldom names of parameters
-ZERO_BASED = frozenset({"number", "pageindex"})  # what Spring and .NET count from zero
 
 
 def options(stand: Stand) -> list[Option]:
@@ -44,13 +44,13 @@ def options(stand: Stand) -> list[Option]:
     Raises:
         StrayLinkError: The page has a link that is not followed.
     """
-    if stand.stated and stand.page.sheet.about.is_list:
-        return list(_stated(stand, stand.stated))
+    if stand.trail.stated and stand.page.sheet.about.is_list:
+        return list(_stated(stand, stand.trail.stated))
     if not stand.page.sheet.about.is_list or ((more := stand.page.signs.more) and not more.value):
         return []
-    if stand.way and stand.way.kind in COUNTED:
-        return list(_counted(stand, stand.way)) if goes_on(stand) else []
-    if stand.way and stand.way.kind in LINKS:
+    if stand.trail.way and stand.trail.way.kind in COUNTED:
+        return list(_counted(stand, stand.trail.way)) if goes_on(stand) else []
+    if stand.trail.way and stand.trail.way.kind in LINKS:
         return list(_links(stand))  # what else the last page holds is no way on
     ways: Sequence[Callable[[Stand], Iterator[Option]]] = (_links, _tokens, _numbers, _offsets, _guesses)
     return next((found for way in ways if (found := list(way(stand)))), [])
@@ -62,8 +62,8 @@ def _links(stand: Stand) -> Iterator[Option]:
         yield from _link("next link in body", link, stand)
         return
     if params := next_parameters(stand.page.signs):
-        kept = {name: value for name, value in stand.start.params.items() if plain(name) not in POSITIONS}
-        yield Option(Way("parameters in body"), Step(stand.start.path, {**kept, **params}))
+        kept = {name: value for name, value in stand.trail.start.params.items() if plain(name) not in POSITIONS}
+        yield Option(Way("parameters in body"), Step(stand.trail.start.path, {**kept, **params}))
         return
     for link, pairs in header_links(stand.page.reply.headers.get("link", "")):
         if "next" in pairs.get("rel", "").lower().split() and "anchor" not in pairs:
@@ -73,7 +73,7 @@ def _links(stand: Stand) -> Iterator[Option]:
 
 def _link(kind: str, link: str, stand: Stand) -> Iterator[Option]:
     url = address(link, stand.page.reply.url)
-    mended, missing = missing_from(url, stand.start.pairs)
+    mended, missing = missing_from(url, stand.trail.start.pairs)
     yield Option(Way(kind), Step(mended, missing))
     if missing:
         yield Option(Way(kind), Step(mended, {}))
@@ -85,10 +85,10 @@ def _tokens(stand: Stand) -> Iterator[Option]:
     if token is None:
         return
     value = json.dumps(token.value) if isinstance(token.value, dict) else token.value
-    if stand.way:
-        params: Sequence[str] = (stand.way.param,)
+    if stand.trail.way:
+        params: Sequence[str] = (stand.trail.way.param,)
     else:
-        skips = value == stand.rows  # a number that says how many records to skip
+        skips = value == stand.trail.rows  # a number that says how many records to skip
         known = sorted(TOKENS[plain(token.name)], key=lambda name: skips and name not in OFFSET_PARAMS)
         own = [name for name in stand.given if plain(name) in POSITIONS and _follows(value, stand.given[name])]
         params = stand.first_of([*own, *known, token.name])
@@ -110,7 +110,7 @@ def _numbers(stand: Stand) -> Iterator[Option]:
     following = [(param, number + 1) for param in stand.first_of(names)]
     shifted = [("page", number + 2), ("page", number)]
     for param, value in (*following, *(pair for pair in shifted if pair[1])):
-        yield Option(Way("page number", param, value - stand.pages), stand.asking(param, value), number + 1)
+        yield Option(Way("page number", param, value - stand.trail.pages), stand.asking(param, value), number + 1)
 
 
 def _is_number(value: object) -> bool:
@@ -126,7 +126,7 @@ def _offsets(stand: Stand) -> Iterator[Option]:
         return
     base = int(said.value)
     for param in stand.first_of([said.name, *OFFSET_PARAMS]):
-        value = base + stand.rows
+        value = base + stand.trail.rows
         yield Option(Way("offset", param, base), stand.asking(param, value), value)
 
 
@@ -136,7 +136,7 @@ def _guesses(stand: Stand) -> Iterator[Option]:
     Where a documented list says nothing at all, only the documented cursor is tried: it may have been cut short.
     """
     sheet, more, going = stand.page.sheet, stand.page.signs.more, goes_on(stand)
-    if not sheet.rows or going is False or not (going or stand.is_doubted):
+    if not sheet.rows or going is False or not (going or stand.trail.is_doubted):
         return
     if stand.own_page:
         param, number = stand.own_page
@@ -144,7 +144,7 @@ def _guesses(stand: Stand) -> Iterator[Option]:
         return
     backwards = "ending_before" in stand.given
     key = sheet.key(0 if backwards else -1)
-    if (more or stand.is_documented) and key is not None:
+    if (more or stand.trail.is_documented) and key is not None:
         for number, param in enumerate(("ending_before",) if backwards else ID_PARAMS[: None if going else 1]):
             yield from _after(stand, Way(BY_ID, param, is_sure=not number), key)
     if not going:
@@ -157,7 +157,7 @@ def _guesses(stand: Stand) -> Iterator[Option]:
 def _guessed_offsets(stand: Stand) -> Iterator[Option]:
     for param in dict.fromkeys((_style(stand.page), *stand.first_of(OFFSET_PARAMS))):
         base = int(text) if (text := stand.given.get(param, "0")).isdecimal() else 0
-        yield Option(Way("offset", param, base, is_sure=False), stand.asking(param, base + stand.rows))
+        yield Option(Way("offset", param, base, is_sure=False), stand.asking(param, base + stand.trail.rows))
 
 
 def _guessed_pages(stand: Stand) -> Iterator[Option]:
@@ -179,7 +179,7 @@ def _style(page: Page) -> str:
 def _after(stand: Stand, way: Way, key: str | int) -> Iterator[Option]:
     """Behind a record; by the documented cursor in pages of the documented size, once it has worked."""
     step = stand.asking(way.param, key)
-    if stand.way and way.is_sized and way.param in DOCUMENTED and "limit" not in stand.given:
+    if stand.trail.way and way.is_sized and way.param in DOCUMENTED and "limit" not in stand.given:
         yield Option(way, Step(step.path, {"limit": str(PAGE_SIZE), **step.params}))
         way = replace(way, is_sized=False)  # where that is refused
     yield Option(way, step)
@@ -189,9 +189,9 @@ def _counted(stand: Stand, way: Way) -> Iterator[Option]:
     """The next step of a way that was found to work."""
     match way.kind:
         case "page number":
-            yield Option(way, stand.asking(way.param, way.base + stand.pages))
+            yield Option(way, stand.asking(way.param, way.base + stand.trail.pages))
         case "offset":
-            yield Option(way, stand.asking(way.param, way.base + stand.rows))
+            yield Option(way, stand.asking(way.param, way.base + stand.trail.rows))
         case _:
             key = stand.page.sheet.key(0 if way.param == "ending_before" else -1)
             if key is not None:
@@ -207,10 +207,11 @@ def _stated(stand: Stand, paging: Paging) -> Iterator[Option]:
         yield from _links(stand) if not paging.field else ()
     elif paging.kind == "cursor" and (value := signs.at(paging.field)):
         yield Option(Way("cursor, as stated", paging.param), stand.asking(paging.param, value))
-    elif paging.kind in STATED and rows and goes_on(stand) is not False and rows >= stand.longest:
+    elif paging.kind in STATED and rows and goes_on(stand) is not False and rows >= stand.trail.longest:
         begin = stand.given.get(paging.param, "")
         number = signs.number(PAGE_NUMBERS)
-        base = int(begin) if begin.isdecimal() else 1 if paging.kind == "page" and number != stand.pages - 1 else 0
+        from_one = paging.kind == "page" and number != stand.trail.pages - 1
+        base = int(begin) if begin.isdecimal() else int(from_one)
         yield from _counted(stand, Way(STATED[paging.kind], paging.param, base))
 
 

@@ -171,6 +171,7 @@ POSITIONS = frozenset(  # parameters that say which page: a link that has one of
     | {"pageoffset", "pagecursor", "pageafter", "resultoffset", "exclusivestartkey", "bookmark"}
 )
 PAGE_PARAMS = frozenset({"page", "pagenumber", "pageno", "pageindex", "pagenum"})  # those that number pages
+SKIPS = frozenset({"offset", "skip", "pageoffset", "resultoffset"})  # those that number records, from none
 SHARES = frozenset({"top", "first", "max", "maxresults"})  # parameters that ask for a part on purpose
 BESIDE = frozenset(  # further names that belong to an envelope and not to a record
     {"count", "numberreturned", "returned", "numberofelements", "empty", "first", "previous", "prev", "prevpage"}
