@@ -106,6 +106,18 @@ def test_one_that_the_server_gave_up_is_opened_again(wire, first):
         assert server.lines == 2
 
 
+def test_one_of_which_we_said_that_it_is_the_last_is_not_used_again(wire):
+    """RFC 9112 9.6: the server takes our word for it, and may hang up later."""
+    with Server([OK, OK], [OK]) as server:
+        request = httpx.Request("POST", server.url, headers={"Connection": "Close"}, extensions={"timeout": WAIT})
+        response = wire.handle_request(request)
+        response.read()
+        response.close()
+        server._over.set()
+        assert ask(wire, server.url) == b"ok"
+        assert server.lines == 2
+
+
 def test_one_that_was_idle_too_long_is_opened_again():
     """What stands unused may have been cut anywhere on its way."""
     hasty = Wire(TRUST, -1)

@@ -129,6 +129,7 @@ class _Line:
         self.origin = origin
         self._stream = stream
         self._answer: Incoming | None = None
+        self._is_last = False  # whether we said that no other request follows
         self._since = time.monotonic()
         self._patience = self._until = math.inf
 
@@ -141,6 +142,7 @@ class _Line:
     def ask(self, request: httpx.Request, target: bytes = b"") -> None:
         """Send a request; `target` where that is not its URL's path and query."""
         self._answer = Incoming(request.method)
+        self._is_last = "close" in request.headers.get("connection", "").lower()  # RFC 9112 9.6
         self._patience = _timeout(request, "read") or math.inf
         self._until = request.extensions.get("until", math.inf)
         with suppress(httpcore.WriteError):  # the server may have said no before it heard all: the answer tells
@@ -169,7 +171,7 @@ class _Line:
 
     def end(self) -> None:
         """Keep the connection where the answer came to its end, else close it."""
-        if self._answer and self._answer.is_whole and not self._answer.is_last:
+        if self._answer and self._answer.is_whole and not (self._is_last or self._answer.is_last):
             self._answer, self._since = None, time.monotonic()
         else:
             self.close()
