@@ -55,6 +55,10 @@ WELL_FORMED = {
     "the last one": OK.replace(b"OK", b"OK\r\nConnection: close"),
     "an offer to speak otherwise": OK.replace(b"OK", b"OK\r\nUpgrade: h2,h2c\r\nConnection: Upgrade, Keep-Alive"),
     "interim answers": EARLY + b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+    "interim answers that say that they are the last": b"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n"
+    b"HTTP/1.0 103 Early\r\n\r\n" + OK,
+    "a folded header": OK.replace(b"OK", b"OK\r\nX-A: b\r\n c"),
+    "chunks, in capitals": CHUNKED.replace(b"chunked", b"chunked ") + b"5\r\nhello\r\n0\r\n\r\n",
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
     "304 with a length": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
     "401": OK.replace(b"200 OK", b"401 Unauthorized\r\nWWW-Authenticate: Bearer"),
@@ -94,6 +98,10 @@ def test_without_a_length_it_ends_with_the_connection(answer):
         OK.replace(b"OK", b"OK\r\n: no name"),
         OK.replace(b"OK", b"OK\r\nX A: b"),
         OK.replace(b"OK", b"OK\r\nX-A: b\0c"),
+        OK.replace(b"-Length:", b"-Length :"),
+        OK.replace(b"200", b"000"),
+        CHUNKED.replace(b"chunked", b"gzip, chunked") + b"5\r\nhello\r\n0\r\n\r\n",
+        OK.replace(b"OK", b"OK\r\nTransfer-Encoding: identity"),
         OK.replace(b"OK", b"OK\r\nContent-Length: 6"),
         OK.replace(b"5", b"-5"),
         OK.replace(b"5", b"+5"),
@@ -114,6 +122,18 @@ def test_what_is_no_answer_or_not_all_of_it_is_an_error(answer):
     for pieces in ([answer], [answer[n : n + 1] for n in range(len(answer))]):
         with pytest.raises(httpcore.RemoteProtocolError):
             heard([piece for piece in pieces if piece])
+
+
+@pytest.mark.parametrize("at", ["on_status", "on_header", "on_headers_complete", "on_body", "on_message_complete"])
+def test_an_interrupt_is_no_fault_of_the_answer(at):
+    """Ctrl-C in the midst of reading: it comes out as what it is, at any place, also where the answer is whole."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    incoming = type("Interrupted", (Incoming,), {at: interrupted})("GET")
+    with pytest.raises(KeyboardInterrupt):
+        incoming.feed(OK)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Directly to a service over TLS, as in production: real certificates, a real server, on 127.0.0.1."""
 
 import socket
+import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,10 +15,12 @@ from test_windows import BEGIN, SECOND, Plant, iso
 
 import immune_nb as im
 from immune_nb.auth.transport import QuietTransport
+from immune_nb.auth.wires import Wire
 from immune_nb.connecting import connect
 from immune_nb.fetch.client import Client
 
 ROWS = 3_000
+KEY = "imk_of_this_test"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -39,6 +43,10 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815 - theirs
 
+    def do_CONNECT(self):
+        self.send_response(200)
+        self.end_headers()
+
     def log_message(self, *args):
         pass
 
@@ -55,6 +63,9 @@ class Server(ThreadingHTTPServer):
         self.url = f"https://localhost:{self.server_port}/v1"
 
     def finish_request(self, request, client_address):
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
         with self.context.wrap_socket(request, server_side=True) as encrypted:
             super().finish_request(encrypted, client_address)
 
@@ -85,7 +96,7 @@ def test_a_long_list_comes_whole_over_tls(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(ca))
     there = plant()
     with serving(there, context) as server:
-        session = connect(im.Profile("lab", server.url), api_key="imk_of_this_test")
+        session = connect(im.Profile("lab", server.url), api_key=KEY)
         frame = session.readings(start=iso(BEGIN), end=iso(BEGIN + ROWS * SECOND))
         session.close()
     assert sorted(frame["id"]) == there.truth(None, None)
@@ -109,7 +120,7 @@ def test_a_certificate_that_does_not_hold_ends_it(tmp_path, monkeypatch, fault, 
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
     there = plant()
     with serving(there, context) as server:
-        session = connect(im.Profile("lab", server.url), api_key="imk_of_this_test")
+        session = connect(im.Profile("lab", server.url), api_key=KEY)
         with pytest.raises(im.UnreachableError, match=f"certificate is not trusted: .*{said}") as caught:
             session.readings(last="1h")
         session.close()
@@ -137,6 +148,42 @@ def test_plain_http_where_tls_is_meant_is_an_error():
     with pytest.raises(im.UnreachableError, match="cannot connect"):
         transport.handle_request(httpx.Request("GET", f"https://localhost:{port}/"))
     transport.close()
+
+
+def test_plain_http_goes_through_a_proxy_that_speaks_tls(tmp_path):
+    """What is said to the proxy is encrypted, what goes through it as it is: whole, over one connection."""
+    ca, context = certificates(tmp_path)
+    body = "x" * 2**20
+    with serving(lambda _: httpx.Response(200, json=body), context) as proxy:
+        wire = Wire(ssl.create_default_context(cafile=ca), 30, httpx.URL(proxy.url))
+        for _ in range(2):
+            request = httpx.Request("GET", "http://api.example/x", extensions={"timeout": {"connect": 5, "read": 5}})
+            response = wire.handle_request(request)
+            assert response.read() == f'"{body}"'.encode()
+            response.close()
+        assert proxy.lines == 1
+        wire.close()
+
+
+def test_a_logout_ends_what_is_under_way(tmp_path):
+    """A query that hangs in another thread ends at once, and not as if it were whole."""
+    over = threading.Event()
+
+    def hang(_request):
+        over.wait(30)
+        return httpx.Response(200, json=[])
+
+    with serving(hang, None) as server:
+        session = connect(im.Profile("lab", server.url.replace("https://localhost", "http://127.0.0.1")), api_key=KEY)
+        began = time.monotonic()
+        with ThreadPoolExecutor() as pool:
+            query = pool.submit(session.sensors)
+            assert server.reached.wait(10)
+            session.logout()
+            with pytest.raises(im.ImmuneError):
+                query.result(10)
+        assert time.monotonic() - began < 5
+        over.set()
 
 
 def test_a_wish_to_stop_reaches_a_thread_that_waits_for_tls(tmp_path, monkeypatch):

@@ -265,6 +265,27 @@ def test_a_proxy_that_is_not_there_is_named_too():
         ask(Wire(TRUST, 30, url), "https://api.example/x")
 
 
+def test_a_connection_closed_by_another_thread_is_not_waited_for(wire):
+    """Its number may be another's by then: an error at once, not after five seconds."""
+    with Server([OK.replace(b"2\r\n\r\nok", b"9\r\n\r\nhalf")]) as server:
+        response = wire.handle_request(httpx.Request("GET", server.url, extensions={"timeout": WAIT}))
+        pieces, began = response.iter_raw(), time.monotonic()
+        assert next(pieces) == b"half"
+        wire.close()
+        others = [socket.socketpair() for _ in range(8)]
+        with pytest.raises(httpx.ReadError):
+            next(pieces)
+        assert time.monotonic() - began < 2
+        for one in (sock for pair in others for sock in pair):
+            one.close()
+
+
+def test_any_patience_is_taken(wire):
+    """A month is longer than the system waits at once."""
+    with Server([OK]) as server:
+        assert ask(wire, server.url, read=1e9) == b"ok"
+
+
 def test_only_http_is_spoken(wire):
     """Any other scheme is refused before anything is opened."""
     with pytest.raises(httpx.UnsupportedProtocol):

@@ -6,6 +6,8 @@ lock, which is what a query of many pages waits for most.
 
 from __future__ import annotations
 
+import re
+
 import httpcore
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -13,7 +15,11 @@ __all__ = ["LONGEST_HEAD", "Incoming"]
 
 LONGEST_HEAD = 100 * 1024  # bytes; also of anything else that brings no body
 INTERIM = range(100, 200)  # behind these another follows (RFC 9110 15.2); after 101 none that the parser would read
-AS_HTTPX = {  # what httpx takes, too: lines that end in LF alone (RFC 9112 2.2), and padded chunk sizes
+IS_NAME = re.compile(rb"[\w!#$%&'*+.^`|~-]+", re.ASCII).fullmatch  # RFC 9110 5.1
+IS_VALUE = re.compile(rb"[^\0\r\n]*").fullmatch
+AS_HTTPX = {  # what httpx takes, too: lines that end in LF or are folded (RFC 9112 2.2, 5.2), and padded chunk sizes
+    "lenient_headers": True,  # also what `IS_NAME` and `IS_VALUE` refuse
+    "lenient_keep_alive": True,  # also behind an interim answer that says that it is the last
     "lenient_optional_cr_before_lf": True,
     "lenient_spaces_after_chunk_size": True,
     "lenient_chunked_length": True,  # a length beside chunks counts for nothing (RFC 9112 6.3)
@@ -57,16 +63,21 @@ class Incoming:
             self._hung_up()
         elif self._parser:
             self._bodiless += len(data)
-            try:
-                self._parser.feed_data(data)
-            except (HttpParserError, HttpParserUpgrade) as error:
-                self.is_last = True
-                if not self.is_whole:
-                    raise httpcore.RemoteProtocolError(f"The answer is no HTTP: {error}") from None
+            self._parse(self._parser, data)
             if self._bodiless > LONGEST_HEAD and not self.is_whole:
                 raise httpcore.RemoteProtocolError("The head of the answer is too long.")
         if self.is_whole:
             self._parser = None  # which knows this object, as this object does it
+
+    def _parse(self, parser: HttpResponseParser, data: bytes) -> None:
+        try:
+            parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self.is_last = True
+            if (stop := error.__context__) and not isinstance(stop, Exception):
+                raise stop from None  # an interrupt in one of the methods below, which the parser takes for its own
+            if not self.is_whole:
+                raise httpcore.RemoteProtocolError(f"The answer is no HTTP: {error}") from None
 
     def taken(self) -> list[bytes]:
         """The pieces of the body that came since the last call."""
@@ -92,14 +103,21 @@ class Incoming:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or behind the body a trailer."""
-        if not self.is_headed:
-            self.headers.append((name, value.rstrip()))
+        if self.is_headed:
+            return
+        if not IS_NAME(name) or not IS_VALUE(value):
+            raise ValueError("what a header may not have")
+        if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise ValueError("an encoding that was not asked for")
+        self.headers.append((name, value.rstrip()))
 
     def on_headers_complete(self) -> None:
         """The head is there."""
         status = self._parser.get_status_code() if self._parser else 0
         if self.is_headed or status in INTERIM:
             return
+        if status < INTERIM.start:
+            raise ValueError("no status")
         self.status, self.is_headed, self._bodiless = status, True, 0
         if not self._has_body:
             self._end()

@@ -10,6 +10,7 @@ import httpcore
 
 __all__ = ["quick"]
 
+LONGEST_WAIT = 2**31 - 1  # milliseconds; more than poll takes
 HAS_POLL = hasattr(select, "poll")  # not on Windows
 
 
@@ -35,6 +36,7 @@ class _Plain(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What came, once something has; nothing at the end."""
+        self._check_open()
         if not self._incoming.poll(_milliseconds(timeout)):
             raise httpcore.ReadTimeout("Nothing came in time.")
         try:
@@ -46,6 +48,7 @@ class _Plain(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it."""
         rest = memoryview(buffer)
+        self._check_open()
         while rest:
             try:
                 rest = rest[self._socket.send(rest) :]
@@ -54,6 +57,11 @@ class _Plain(httpcore.NetworkStream):
                     raise httpcore.WriteTimeout("Nothing could be sent in time.") from None
             except OSError as error:
                 raise httpcore.WriteError(str(error)) from error
+
+    def _check_open(self) -> None:
+        """Refuse where another thread has closed it: its number may be another's by now."""
+        if self._socket.fileno() < 0:
+            raise httpcore.ReadError("The connection was closed.")
 
     def close(self) -> None:
         """Close it."""
@@ -73,4 +81,4 @@ class _Plain(httpcore.NetworkStream):
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1000
+    return None if seconds is None else min(seconds * 1000, LONGEST_WAIT)

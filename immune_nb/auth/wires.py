@@ -90,13 +90,13 @@ class Wire(httpx.BaseTransport):
 
     def _reached(self, origin: Origin, request: httpx.Request) -> httpcore.NetworkStream:
         stream = httpcore.SyncBackend().connect_tcp(origin[1], origin[2], _timeout(request, "connect"))
-        return _told(request, "connect_tcp", stream)
+        return quick(_told(request, "connect_tcp", stream))
 
     def _encrypted(
         self, stream: httpcore.NetworkStream, origin: Origin, request: httpx.Request
     ) -> httpcore.NetworkStream:
         if origin[0] != "https":
-            return quick(stream)
+            return stream
         return _told(request, "start_tls", stream.start_tls(self._verify, origin[1], _timeout(request, "connect")))
 
     def _tunnel(self, line: _Line, origin: Origin, request: httpx.Request) -> None:

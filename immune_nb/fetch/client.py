@@ -200,8 +200,9 @@ class Client:
         self._lines.cut()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. A request under way ends with an error at once."""
         self._is_closed = True
+        self._lines.cut()
         self._transport.close()
 
     def _once(self, request: httpx.Request, check: Callable[[Reply], object] | None, halt: Halt | None) -> Reply:
