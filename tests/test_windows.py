@@ -5,7 +5,7 @@ import threading
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import httpx
 import numpy as np
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import immune_nb as im
 from immune_nb.auth.chain import find_credentials
 from immune_nb.fetch.windows import Window, asked, cut
-from immune_nb.frames.instants import Span
+from immune_nb.frames.instants import MISSING, Span
 from immune_nb.session import Session
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -268,3 +268,34 @@ def test_several_sensors_and_an_open_end_are_one_frame():
     assert frame.equals(frame.sort_values(["timestamp", "sensor_id"], ignore_index=True))
     assert frame.attrs["immune"]["reported_total"] == 600
     pd.testing.assert_frame_equal(frame, plant.session().readings(["s1", "s0"], start=iso(BEGIN)))
+
+
+def span_told_plainly(instants):
+    """What `Span.of` says, by Python's own means."""
+    rows = [int(instant) for instant in instants]
+    if not rows or MISSING in rows:
+        return None
+    steps = {after - before for before, after in pairwise(rows)}
+    rises, falls = all(step >= 0 for step in steps), all(step <= 0 for step in steps)
+    order = (rises and rows[0] < rows[-1]) - (falls and rows[0] > rows[-1])
+    return Span(len(rows), rows[-1], min(rows), max(rows), order, len(steps) < 2 and (rises or falls))
+
+
+pages_of_instants = st.lists(
+    st.one_of(
+        st.lists(st.sampled_from([MISSING, -5, 0, 3, 7, 2**60, -(2**60)]), max_size=6),
+        st.integers(1, 9).map(lambda size: [BEGIN + n * SECOND for n in range(size)]),
+        st.integers(1, 9).map(lambda size: [BEGIN - n * SECOND for n in range(size)]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(pages_of_instants)
+def test_a_span_is_the_same_by_itself_and_told_of_many_pages_at_once(pages):
+    """Rising, falling, neither, even or not, with an instant missing anywhere: as plain Python tells it."""
+    told = [span_told_plainly(page) for page in pages]
+    arrays = [np.array(page, dtype=np.int64) for page in pages]
+    assert [Span.of(page) for page in arrays] == told
+    assert Span.of_each(np.concatenate(arrays), list(accumulate(map(len, pages)))) == told

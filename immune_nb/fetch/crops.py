@@ -236,7 +236,7 @@ class Leaf(NamedTuple):
         part = part_of(sheet, listing.schema) if part is None else part
         if not listing.timed:
             return cls(sheet, part)
-        return cls(sheet, part, instants := instants_of(part), Span.of(instants))
+        return cls(sheet, part, instants := instants_of(part), part.span or Span.of(instants))
 
     def is_of(self, sensor: str | None) -> bool:
         """Whether its rows are of one sensor, and of no other."""

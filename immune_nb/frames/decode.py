@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.arrays import DatetimeArray
 
-from immune_nb.frames.instants import MISSING
+from immune_nb.frames.instants import MISSING, Span
 from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schema
 from immune_nb.frames.sheets import Sheet
 from immune_nb.frames.turned import Path, turned
@@ -42,6 +42,7 @@ class Part:
         coerced: By column, values that did not fit.
         is_text: Whether the answer had no types, only text.
         instants: See `instants_of`; None until somebody asks.
+        span: Of the instants, where it is known.
     """
 
     rows: int = 0
@@ -49,6 +50,7 @@ class Part:
     coerced: Loss = field(default_factory=dict)
     is_text: bool = False
     instants: Any = None
+    span: Span | None = None
 
     def take(self, keep: Any) -> Part:
         """The rows that a boolean mask keeps; what was coerced is not told apart by row."""

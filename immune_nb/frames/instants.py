@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ UNITS = {
 SECONDS = {unit: seconds for seconds, units in UNITS.items() for unit in units}
 PART = rf"(\d+(?:\.\d+)?)\s*(?!M(?![A-Za-z]))((?i:{'|'.join(sorted(SECONDS, key=len, reverse=True))}))"  # M: months?
 MISSING = np.iinfo(np.int64).min  # how numpy writes no instant
+FAR = 2**62  # microseconds: a longer step leads to, or from, an instant that is missing
 Instant = Any  # str, datetime, date, numpy.datetime64 or pandas.Timestamp
 Range = tuple[pd.Timestamp | None, pd.Timestamp | None]
 
@@ -75,18 +78,47 @@ class Span:
     @classmethod
     def of(cls, instants: Any) -> Span | None:
         """Of an array of instants; None when there is none, or one is missing."""
-        rows = len(instants)
-        if not rows or (first := int(instants[0])) == MISSING or (last := int(instants[-1])) == MISSING:
-            return None
-        steps = np.diff(instants)  # a missing one between others is before and after them: it rises and falls
-        smallest, largest = (int(steps.min()), int(steps.max())) if rows > 1 else (0, 0)
-        is_even = smallest == largest
-        if smallest >= 0:
-            return cls(rows, last, first, last, int(first < last), is_even)
-        if largest <= 0:
-            return cls(rows, last, last, first, -1, is_even)
+        if len(instants) < 2:  # noqa: PLR2004 - without a step
+            only = int(instants[0]) if len(instants) else MISSING
+            return None if only == MISSING else cls(1, only, only, only, 0, is_even=True)
+        steps = np.diff(instants)
+        ends, reach = (int(instants[0]), int(instants[-1])), (int(steps.min()), int(steps.max()))
+        if found := cls._ordered(len(instants), ends, reach):
+            return found
         least = int(instants.min())
-        return None if least == MISSING else cls(rows, last, least, int(instants.max()), 0, is_even)
+        return None if least == MISSING else cls(len(instants), ends[1], least, int(instants.max()), 0)
+
+    @classmethod
+    def of_each(cls, instants: Any, ends: Sequence[int]) -> list[Span | None]:
+        """Of the pages that lie behind one another in an array, each up to its end.
+
+        The steps of all are looked at in one go: each call of numpy lets another thread have the interpreter.
+        """
+        stretches = list(pairwise([0, *ends]))
+        if any(end - start < 2 for start, end in stretches):  # noqa: PLR2004 - without a step
+            return [cls.of(instants[start:end]) for start, end in stretches]
+        steps = np.diff(instants, append=0)
+        edges = [edge for start, end in stretches for edge in (start, end - 1)]
+        reaches = [way.reduceat(steps, edges)[::2].tolist() for way in (np.minimum, np.maximum)]
+        firsts, lasts = instants[edges[::2]].tolist(), instants[edges[1::2]].tolist()
+        return [
+            cls._ordered(end - start, (first, last), reach) or cls.of(instants[start:end])
+            for (start, end), first, last, reach in zip(
+                stretches, firsts, lasts, zip(*reaches, strict=True), strict=True
+            )
+        ]
+
+    @classmethod
+    def _ordered(cls, rows: int, ends: tuple[int, int], reach: tuple[int, int]) -> Span | None:
+        """Of rows in order, by the first and last of them and the least and greatest step; None of others."""
+        (first, last), (small, large) = ends, reach
+        if first == MISSING:
+            return None
+        if 0 <= small <= large < FAR:
+            return cls(rows, last, first, last, int(first < last), small == large)
+        if -FAR < small <= large <= 0:
+            return cls(rows, last, last, first, -1, small == large)
+        return None
 
 
 def to_api(instant: pd.Timestamp) -> str:

@@ -132,6 +132,7 @@ class Reader:
         self._pinned = frozenset(self._fields)
         self._find = partial(find, at=at, must=must, named=named)
         self._last: tuple[bytes, Found] | None = None
+        self._known: tuple[str, Mapping[str, Any], Any] | None = None  # how Arrow was told to read, and of what
 
     def read(self, body: bytes, kind: str = "") -> Sheet:
         """Read one body.
@@ -163,7 +164,7 @@ class Reader:
 
     def flat(self, body: bytes) -> Flat | None:
         """The list of records in a body; None when it is not flat, or not in UTF-8."""
-        brackets = body.translate(None, ALL_BUT_BRACKETS)
+        brackets = body.translate(None, ALL_BUT_BRACKETS)  # numpy is quicker, and gives the interpreter away thrice
         shape = brackets.replace(b"{}", b"")
         for start, end in flat_lists(body, shape):
             if found := self._framed(body, start, end):
@@ -236,13 +237,13 @@ class Reader:
         return table, list(fields)
 
     def _arrow(self, document: bytes, name: str) -> pa.Table:
-        schema = pa.schema([(name, pa.list_(pa.struct(list(self._fields.items()))))]) if self._fields else None
-        return arrow_json.read_json(
-            pa.BufferReader(document),
-            arrow_json.ReadOptions(use_threads=False, block_size=len(document) + 1),
-            arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=True),
-            POOL,
-        )
+        fields, known = self._fields, self._known
+        if known is None or known[:2] != (name, fields):
+            schema = pa.schema([(name, pa.list_(pa.struct(list(fields.items()))))]) if fields else None
+            known = name, fields, arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=True)
+            self._known = known
+        options = arrow_json.ReadOptions(use_threads=False, block_size=len(document) + 1)
+        return arrow_json.read_json(pa.BufferReader(document), options, known[2], POOL)
 
     def _columns(self, records: pa.Array, named: list[str]) -> dict[str, pa.Array] | None:
         if pa.types.is_null(records.type):  # an empty list

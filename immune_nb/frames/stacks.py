@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 from immune_nb.frames.decode import Part, instants_of, part_of
 from immune_nb.frames.envelopes import About, Found
+from immune_nb.frames.instants import Span
 from immune_nb.frames.schemas import Schema
 from immune_nb.frames.sheets import LIST, Flat, Reader, Sheet
 
@@ -70,11 +71,11 @@ class Stacker(Reader):
         part = part_of(whole, self._schema)
         if part.coerced or self._undocumented(whole.columns) != self._undocumented(pages[0].fields):
             return ()  # else a page would get, or lack, fields that it does not have
-        if "timestamp" in self._schema.by_name:
-            instants_of(part)  # once for all
+        timed = "timestamp" in self._schema.by_name
+        spans = Span.of_each(instants_of(part), ends) if timed else [None] * len(pages)
         return (
-            (_sheet(whole, page, start, end), part.between(start, end))
-            for page, (start, end) in zip(pages, pairwise([0, *ends]), strict=True)
+            (_sheet(whole, page, start, end), replace(part.between(start, end), span=span))
+            for page, span, (start, end) in zip(pages, spans, pairwise([0, *ends]), strict=True)
         )
 
     def _undocumented(self, names: Iterable[str]) -> list[str]:

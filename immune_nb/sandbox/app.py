@@ -140,10 +140,11 @@ class Sandbox:
         settings, role = self._settings, self.role
         judge = protector(self._store, settings.clock, self._origin + role.api)
         guard = {"protector": judge, "meter": self._meter, "role": role, "faults": self._faults}
+        is_noted = settings.control or settings.log is not None  # else nobody can read it
         app = Starlette(
             routes=self._routes(),
             middleware=[
-                Middleware(Journal, clock=settings.clock, notes=self._notes),
+                *([Middleware(Journal, clock=settings.clock, notes=self._notes)] if is_noted else []),
                 Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK),
                 Middleware(self._breaker.around),
                 Middleware(Guard, key_in="query" if role.key_in_query else settings.api_key_in, **guard),
