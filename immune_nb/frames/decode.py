@@ -19,16 +19,16 @@ import pandas as pd
 import pyarrow as pa
 from pandas.arrays import DatetimeArray
 
+from immune_nb.frames.columns import column_of, found, give_back, ticks
 from immune_nb.frames.instants import MISSING, Span
-from immune_nb.frames.schemas import CATEGORY, NUMBER, TEXT, TIME, Column, Schema
+from immune_nb.frames.schemas import Column, Schema
 from immune_nb.frames.sheets import Sheet
 from immune_nb.frames.turned import Path, turned
-from immune_nb.frames.values import Chunk, inferred, pinned
+from immune_nb.frames.values import Chunk, pinned
 
-__all__ = ["WORDS", "Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
+__all__ = ["Part", "Whole", "assemble", "decode", "instants_of", "part_of"]
 
 Loss = dict[str, int]
-WORDS = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass
@@ -113,12 +113,8 @@ def instants_of(part: Part) -> Any:
     """The ``timestamp`` of every row, in microseconds since 1970; `instants.MISSING` where there is none."""
     if part.instants is None:
         column = part.columns.get(("timestamp",))
-        part.instants = np.full(part.rows, MISSING) if column is None else _ticks(column)
+        part.instants = np.full(part.rows, MISSING) if column is None else ticks(column)
     return part.instants
-
-
-def _ticks(column: pa.Array) -> Any:
-    return column.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
 
 
 def _masked(chunk: Chunk, keep: Any, mask: pa.Array) -> Chunk:
@@ -132,7 +128,8 @@ def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
         parts: The parts.
         schema: The columns to expect, and the order of rows.
     """
-    known, coerced = schema.by_name, Loss()
+    known, coerced, rows = schema.by_name, Loss(), sum(part.rows for part in parts)
+    give_back(rows)
     for name in known:
         if lost := sum(part.coerced.get(name, 0) for part in parts):
             coerced[name] = lost
@@ -146,12 +143,15 @@ def assemble(parts: Sequence[Part], schema: Schema) -> Whole:
     for path, name in _names(paths).items():
         if order is None and name in keys:
             columns[name] = keys.pop(name)
+            for part in parts:
+                part.columns.pop(path, None)
+            give_back(rows)
             continue
         whole = [_nulls(part) if (chunk := part.columns.pop(path, None)) is None else chunk for part in parts]
         column = known.get(path[0]) if len(path) == 1 else None
-        columns[name] = _column(whole, column, order) if column else _found(whole, path[-1], order, is_text=is_text)
-    index = pd.RangeIndex(sum(part.rows for part in parts))
-    return Whole(pd.DataFrame(columns, index=index, copy=False), coerced, order)
+        columns[name] = column_of(whole, column, order) if column else found(whole, path[-1], order, is_text=is_text)
+        give_back(rows)
+    return Whole(pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=False), coerced, order)
 
 
 def _nulls(part: Part) -> pa.Array:
@@ -171,90 +171,6 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
     return {path: names[path] for path in paths}
 
 
-def _found(chunks: list[Chunk], name: str, order: Any, *, is_text: bool) -> Any:
-    """A column that nobody documented, its pieces joined and its rows in order."""
-    return _for_pandas(_reordered(inferred(chunks, name, is_text=is_text), order))
-
-
-def _column(chunks: list[Chunk], column: Column, order: Any) -> Any:
-    """A documented column of the frame."""
-    joined = _joined(chunks, column)
-    chunks.clear()
-    if column.dtype == CATEGORY:
-        return _categories(joined, column.words, order)
-    return _for_pandas(_reordered(joined, order))
-
-
-def _joined(chunks: list[Chunk], column: Column) -> Chunk:
-    if any(isinstance(chunk, list) for chunk in chunks):
-        return [value for chunk in chunks for value in (chunk if isinstance(chunk, list) else chunk.to_pylist())]
-    if column.dtype == CATEGORY:
-        return _with_one_dictionary(_like(chunks, WORDS))
-    kinds = {TIME: pa.timestamp("us", "UTC"), NUMBER: pa.float64(), TEXT: pa.large_string()}
-    return _like(chunks, kinds[column.dtype]).combine_chunks()
-
-
-def _like(chunks: list[Chunk], kind: pa.DataType) -> pa.ChunkedArray:
-    """The pieces in one, as one type; a call for all of them where they agree already. Dictionaries may be small."""
-    if len({chunk.type for chunk in chunks}) > 1:
-        chunks = [chunk.cast(kind) for chunk in chunks]
-    joined = pa.chunked_array(chunks) if chunks else pa.chunked_array([], kind)
-    return joined if joined.type == kind or pa.types.is_dictionary(joined.type) else joined.cast(kind)
-
-
-def _with_one_dictionary(words: pa.ChunkedArray) -> pa.Array:
-    try:
-        return words.unify_dictionaries().combine_chunks()
-    except pa.ArrowInvalid:  # more words than its small numbers count
-        return words.cast(WORDS).unify_dictionaries().combine_chunks()
-
-
-def _categories(values: Chunk, words: tuple[str, ...], order: Any) -> pd.Categorical:
-    """A categorical: the documented words, then new ones by name. Only words that occur are new."""
-    if isinstance(values, list):
-        texts = _reordered(values, order)
-        new = sorted({text for text in texts if text is not None}.difference(words))
-        return pd.Categorical(pd.Series(texts, dtype=object), categories=pd.Index([*words, *new], dtype=object))
-    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    met = values.dictionary.to_pylist()
-    used = {met[code] for code in values.indices.unique().to_pylist() if code is not None}
-    categories = [*words, *sorted(used.difference(words))]
-    places = dict.fromkeys(met, -1) | {word: number for number, word in enumerate(categories)}
-    small = np.int8 if len(categories) < 2**7 else np.int32
-    target = np.array([*(places[word] for word in met), -1], dtype=small)
-    codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    is_same = (target[:-1] == np.arange(len(met))).all()
-    codes = codes.astype(small) if is_same else target[codes]
-    return pd.Categorical.from_codes(
-        codes if order is None else codes[order], categories=pd.Index(categories, dtype=object)
-    )
-
-
-def _reordered(values: Chunk, order: Any) -> Chunk:
-    if order is None:
-        return values
-    return [values[row] for row in order] if isinstance(values, list) else values.take(pa.array(order))
-
-
-def _for_pandas(values: Chunk) -> Any:
-    """An Arrow array as the pandas array of its dtype; Python values as they are, for pandas guesses at a list."""
-    if isinstance(values, list):
-        return pd.Series(values, dtype=object)
-    kind = values.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _extension(pd.StringDtype(), values)
-    if pa.types.is_timestamp(kind):
-        return pd.Series(_ticks(values).view(f"M8[{kind.unit}]"), copy=False).dt.tz_localize("UTC").array
-    if pa.types.is_floating(kind):
-        return values.to_numpy(zero_copy_only=False)
-    return _extension(pd.BooleanDtype() if pa.types.is_boolean(kind) else pd.Int64Dtype(), values)
-
-
-def _extension(dtype: Any, values: pa.Array) -> Any:
-    """Through the protocol that pandas gives its dtypes for this."""
-    return dtype.__from_arrow__(values)
-
-
 def _order(keys: Mapping[str, Any]) -> Any:
     """The positions of the rows in the order of some columns; None when they are in it already."""
     if not keys or _is_rising(*keys.values()):
@@ -271,8 +187,8 @@ def _sortable(key: Any) -> Any:
 
 
 def _key(parts: Sequence[Part], column: Column) -> Any:
-    found = [(part, part.columns.get((column.name,))) for part in parts]
-    return _column([_nulls(part) if chunk is None else chunk for part, chunk in found], column, None)
+    chunks = ((part, part.columns.get((column.name,))) for part in parts)
+    return column_of([_nulls(part) if chunk is None else chunk for part, chunk in chunks], column, None)
 
 
 def _is_rising(first: Any, *others: Any) -> bool:

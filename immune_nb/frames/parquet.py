@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from immune_nb.frames.decode import WORDS, Part
+from immune_nb.frames.columns import WORDS
+from immune_nb.frames.decode import Part
 
 __all__ = ["joined", "read_part", "write_part"]
 
